@@ -1,0 +1,146 @@
+"""The TASKSTORE setting: every key, its default and what it means, read at each access.
+
+Owns names, defaults and ranges. Nothing is cached, so ``override_settings`` works; the
+system checks in `checks` report what `problems` finds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from django.conf import settings as django_settings
+
+from django_taskstore.exceptions import InvalidSetting
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """Each key of TASKSTORE with its default."""
+
+    #: Tasks one worker process runs at the same time.
+    MAX_CONCURRENCY: int = 10
+    #: Longest sleep of an idle worker between two looks at its queues.
+    POLL_SECONDS: float = 1.0
+    #: How long a claim holds without a heartbeat; after it another worker rescues the task.
+    LEASE_SECONDS: float = 60.0
+    #: How often a worker renews the leases of what it runs, and looks for expired ones.
+    HEARTBEAT_SECONDS: float = 15.0
+    #: How long a stopping worker waits for running tasks before it gives them back.
+    SHUTDOWN_TIMEOUT_SECONDS: float = 30.0
+    #: Attempts of a task whose handler does not say: 1 makes the first failure final.
+    DEFAULT_MAX_ATTEMPTS: int = 1
+    #: How often a task may lose its worker before it fails.
+    MAX_LOSSES: int = 3
+    #: Dotted path of a callable(queue_name, task_id, exception), or None.
+    ERROR_HANDLER: str | None = None
+    #: Whether PostgreSQL workers are woken by LISTEN and NOTIFY.
+    NOTIFY: bool = True
+    #: Seconds to keep finished tasks, by status: {"success": 604800}. Empty keeps all.
+    RETENTION: Mapping[str, float] | None = None
+    #: Largest parameters of a task, in bytes of JSON.
+    MAX_PARAMETERS_BYTES: int = 65_536
+    #: Largest output of a task, in bytes of JSON.
+    MAX_OUTPUT_BYTES: int = 1_048_576
+    #: Largest log of a task, in bytes; later lines are dropped and the log says so.
+    MAX_DETAILS_BYTES: int = 65_536
+    #: True makes every page of the admin read-only.
+    ADMIN_READ_ONLY: bool = False
+
+
+POSITIVE = {
+    "MAX_CONCURRENCY",
+    "POLL_SECONDS",
+    "LEASE_SECONDS",
+    "HEARTBEAT_SECONDS",
+    "DEFAULT_MAX_ATTEMPTS",
+    "MAX_LOSSES",
+    "MAX_PARAMETERS_BYTES",
+    "MAX_OUTPUT_BYTES",
+    "MAX_DETAILS_BYTES",
+}
+WHOLE = {key for key in POSITIVE if not key.endswith("SECONDS")}
+DEFAULTS: dict[str, Any] = {field.name: field.default for field in fields(Defaults)}
+
+
+class Settings(Defaults):
+    """Attribute access to TASKSTORE: the project's value, else the default."""
+
+    def __getattribute__(self, name: str) -> Any:
+        if name not in DEFAULTS:
+            return super().__getattribute__(name)
+        return given().get(name, DEFAULTS[name])
+
+
+def given() -> Mapping[str, Any]:
+    """Return the project's TASKSTORE dict.
+
+    Raises:
+        InvalidSetting: TASKSTORE is not a dict.
+    """
+    value = getattr(django_settings, "TASKSTORE", {})
+    if not isinstance(value, Mapping):
+        raise InvalidSetting(
+            f"TASKSTORE is a {type(value).__name__}, expected a dict such as "
+            '{"MAX_CONCURRENCY": 10}; see docs/reference/settings.'
+        )
+    return value
+
+
+def problems() -> Iterator[str]:
+    """Yield a sentence for each unknown key and each wrong value."""
+    for key, value in given().items():
+        if key not in DEFAULTS:
+            yield f"TASKSTORE has an unknown key {key!r}; known keys: {', '.join(DEFAULTS)}."
+        else:
+            yield from value_problems(key, value)
+    yield from combination_problems()
+
+
+def value_problems(key: str, value: Any) -> Iterator[str]:
+    """Yield what is wrong with one key's value by itself."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if key in POSITIVE and not (number and value > 0):
+        yield f"TASKSTORE[{key!r}] is {value!r}, expected a number above 0."
+    elif key in WHOLE and not isinstance(value, int):
+        yield f"TASKSTORE[{key!r}] is {value!r}, expected a whole number."
+    elif key == "SHUTDOWN_TIMEOUT_SECONDS" and not (number and value >= 0):
+        yield f"TASKSTORE[{key!r}] is {value!r}, expected a number of seconds, 0 or more."
+    elif isinstance(DEFAULTS[key], bool) and not isinstance(value, bool):
+        yield f"TASKSTORE[{key!r}] is {value!r}, expected True or False."
+    elif key == "ERROR_HANDLER" and not (value is None or isinstance(value, str)):
+        yield f"TASKSTORE[{key!r}] is {value!r}, expected a dotted path or None."
+    elif key == "RETENTION":
+        yield from retention_problems(value)
+
+
+def retention_problems(value: Any) -> Iterator[str]:
+    """Yield what is wrong with the RETENTION mapping."""
+    if value is None:
+        return
+    if not isinstance(value, Mapping):
+        yield f"TASKSTORE['RETENTION'] is {value!r}, expected a dict of status to seconds."
+        return
+    for status, keep_seconds in value.items():
+        if status not in ("success", "failed", "canceled"):
+            yield (
+                f"TASKSTORE['RETENTION'] names {status!r}; only success, failed and canceled "
+                "tasks are purged."
+            )
+        if not isinstance(keep_seconds, (int, float)) or keep_seconds < 0:
+            yield f"TASKSTORE['RETENTION'][{status!r}] is {keep_seconds!r}, expected seconds."
+
+
+def combination_problems() -> Iterator[str]:
+    """Yield what is wrong between keys that are well by themselves."""
+    heartbeat, lease = settings.HEARTBEAT_SECONDS, settings.LEASE_SECONDS
+    numbers = all(isinstance(value, (int, float)) for value in (heartbeat, lease))
+    if numbers and heartbeat * 2 > lease:
+        yield (
+            f"TASKSTORE['HEARTBEAT_SECONDS'] is {heartbeat:g} and LEASE_SECONDS is {lease:g}: a "
+            "lease must outlast two heartbeats, or one slow heartbeat loses running tasks."
+        )
+
+
+settings = Settings()

@@ -1,0 +1,59 @@
+"""The database's own clock, which alone decides leases and due times.
+
+Owns `DatabaseNow` and its arithmetic. Python's clock is never compared with a row.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db import connections
+from django.db.models import DateTimeField, DurationField, Value
+from django.db.models.expressions import CombinedExpression
+from django.db.models.functions import Now
+from django.utils.dateparse import parse_datetime
+
+READ_NOW = {
+    "postgresql": "SELECT STATEMENT_TIMESTAMP()",
+    "mysql": "SELECT UTC_TIMESTAMP(6)",
+    "sqlite": "SELECT STRFTIME('%Y-%m-%d %H:%M:%f', 'NOW')",
+}
+
+
+class DatabaseNow(Now):
+    """The statement's time in UTC.
+
+    Django's `Now` follows the session's time zone on MySQL, five hours off at +05:00, while
+    Django stores UTC; ``UTC_TIMESTAMP(6)`` does not (MySQL manual, Date and Time Functions).
+    """
+
+    def as_mysql(self, compiler: Any, connection: Any, **extra_context: Any) -> Any:
+        return self.as_sql(compiler, connection, template="UTC_TIMESTAMP(6)", **extra_context)
+
+
+def after(delay: timedelta) -> CombinedExpression:
+    """Return an expression: the database's time plus a delay."""
+    return CombinedExpression(
+        DatabaseNow(),
+        "+",
+        Value(delay, output_field=DurationField()),
+        output_field=DateTimeField(),
+    )
+
+
+def read_now(using: str) -> datetime:
+    """Ask the database its time, in one round trip.
+
+    Args:
+        using: the database's alias.
+
+    Returns:
+        An aware datetime in UTC.
+    """
+    connection = connections[using]
+    with connection.cursor() as cursor:
+        cursor.execute(READ_NOW[connection.vendor])
+        value = cursor.fetchone()[0]
+    moment = parse_datetime(value) if isinstance(value, str) else value
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)

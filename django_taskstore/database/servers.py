@@ -1,0 +1,100 @@
+"""Which database this is, whether it is new enough, and what it can do.
+
+Owns versions and feature questions. Asking opens a connection.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import connections
+
+#: The oldest versions with SKIP LOCKED (or, on SQLite, RETURNING) and ordered indexes.
+REQUIRED = {
+    "postgresql": ("PostgreSQL", (14,)),
+    "mariadb": ("MariaDB", (10, 11)),
+    "mysql": ("MySQL", (8, 0, 14)),
+    "sqlite": ("SQLite", (3, 35)),
+}
+
+
+def kind(using: str) -> str:
+    """Return postgresql, mysql, mariadb, sqlite, or another vendor's name."""
+    connection: Any = connections[using]
+    if connection.vendor == "mysql" and connection.mysql_is_mariadb:
+        return "mariadb"
+    return str(connection.vendor)
+
+
+def version(using: str) -> tuple[int, ...]:
+    """Return the server's version as numbers."""
+    return tuple(connections[using].get_database_version())
+
+
+def describe(using: str) -> str:
+    """Return a name for banners, such as ``PostgreSQL 16.4``."""
+    name = REQUIRED.get(kind(using), (kind(using), ()))[0]
+    return f"{name} {'.'.join(map(str, version(using)))}"
+
+
+def too_old(using: str) -> str | None:
+    """Return a sentence when the database is unknown or older than what claims need."""
+    required = REQUIRED.get(kind(using))
+    if required is None:
+        return (
+            f"Database {using!r} is {kind(using)}; django_taskstore runs on PostgreSQL, MySQL, "
+            "MariaDB and SQLite."
+        )
+    if version(using) < required[1]:
+        needed = ".".join(map(str, required[1]))
+        return f"Database {using!r} is {describe(using)}; {required[0]} {needed} or newer is needed."
+    return None
+
+
+def isolation_warning(using: str) -> str | None:
+    """Return a sentence when MySQL runs REPEATABLE READ, under which a claim blocks producers."""
+    connection: Any = connections[using]
+    if connection.vendor != "mysql":
+        return None
+    with connection.cursor() as cursor:
+        variable = "tx_isolation" if connection.mysql_is_mariadb else "transaction_isolation"
+        cursor.execute(f"SELECT @@session.{variable}")
+        level = cursor.fetchone()[0]
+    if level == "READ-COMMITTED":
+        return None
+    return (
+        f"Database {using!r} runs at {level}: a claim then locks the gap where new tasks are "
+        'inserted. Remove "isolation_level" from its OPTIONS (Django uses READ COMMITTED).'
+    )
+
+
+def journal_warning(using: str) -> str | None:
+    """Return a sentence when SQLite is not in WAL mode, where readers block writers."""
+    connection = connections[using]
+    if connection.vendor != "sqlite" or connection.is_in_memory_db():  # type: ignore[attr-defined]
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA journal_mode")
+        mode = cursor.fetchone()[0]
+    if mode == "wal":
+        return None
+    return (
+        f"SQLite database {using!r} uses journal_mode={mode}; set "
+        '"OPTIONS": {"init_command": "PRAGMA journal_mode=WAL"} so that workers and pages do not '
+        "wait for each other."
+    )
+
+
+def skips_locked(using: str) -> bool:
+    """Tell whether the database can step over rows that another transaction has locked."""
+    return bool(connections[using].features.has_select_for_update_skip_locked)
+
+
+def is_sqlite(using: str) -> bool:
+    """Tell whether the database is a file in this machine, with one writer at a time."""
+    return connections[using].vendor == "sqlite"
+
+
+def is_postgresql(using: str) -> bool:
+    """Tell whether the database can wake a worker by NOTIFY."""
+    return connections[using].vendor == "postgresql"

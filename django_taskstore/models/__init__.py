@@ -1,0 +1,13 @@
+"""The tables: task definitions, queued tasks, their attempts, queues and workers.
+
+Owns columns, indexes and the verbs of rows, which call `transitions`. No module here knows
+a handler, a setting or a clock of its own.
+"""
+
+from __future__ import annotations
+
+from django_taskstore.models.definitions import TaskDefinition
+from django_taskstore.models.queued_tasks import QueuedTask, TaskAttempt
+from django_taskstore.models.queues import Queue, Worker
+
+__all__ = ["Queue", "QueuedTask", "TaskAttempt", "TaskDefinition", "Worker"]

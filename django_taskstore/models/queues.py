@@ -1,0 +1,84 @@
+"""Queues, which exist once something was enqueued on them, and the workers that serve them.
+
+Owns `Queue` and `Worker`. A worker's row is for people to read; no code judges by it
+whether a worker lives, since only leases can tell.
+"""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from django_taskstore.database.clock import DatabaseNow
+from django_taskstore.database.fields import ByteText
+from django_taskstore.validation import LONGEST_QUEUE_NAME
+
+
+class Queue(models.Model):
+    """A named queue, and what operators asked of it."""
+
+    name = ByteText(_("name"), max_length=LONGEST_QUEUE_NAME, unique=True)
+    paused_at = models.DateTimeField(_("paused at"), null=True, blank=True, editable=False)
+    paused_by = models.CharField(_("paused by"), max_length=255, blank=True)
+    pause_reason = models.CharField(_("reason"), max_length=255, blank=True)
+    stop_requested_at = models.DateTimeField(
+        _("stop requested at"), null=True, blank=True, editable=False
+    )
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("queue")
+        verbose_name_plural = _("queues")
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def pause(self, *, by: str = "", reason: str = "") -> bool:
+        """Stop claims from this queue; return whether it was not paused before.
+
+        Args:
+            by: who asked.
+            reason: why, for the next person who wonders.
+        """
+        rows = Queue.objects.filter(pk=self.pk, paused_at=None).update(
+            paused_at=DatabaseNow(), paused_by=by, pause_reason=reason
+        )
+        self.refresh_from_db()
+        return rows > 0
+
+    def resume(self) -> bool:
+        """Allow claims again; return whether the queue was paused."""
+        rows = Queue.objects.filter(pk=self.pk, paused_at__isnull=False).update(
+            paused_at=None, paused_by="", pause_reason=""
+        )
+        self.refresh_from_db()
+        return rows > 0
+
+    def request_stop(self) -> None:
+        """Ask every runner of this queue that started before now to leave it."""
+        Queue.objects.filter(pk=self.pk).update(stop_requested_at=DatabaseNow())
+        self.refresh_from_db()
+
+
+class Worker(models.Model):
+    """A worker process as it last described itself."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    host = models.CharField(_("host"), max_length=255)
+    pid = models.PositiveIntegerField(_("process id"))
+    queues = models.JSONField(_("queues"), default=list)
+    concurrency = models.PositiveIntegerField(_("concurrency"))
+    running = models.PositiveIntegerField(_("running"), default=0)
+    started_at = models.DateTimeField(_("started at"))
+    heartbeat_at = models.DateTimeField(_("last heartbeat"))
+
+    class Meta:
+        verbose_name = _("worker")
+        verbose_name_plural = _("workers")
+        ordering = ["-heartbeat_at"]
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.pid}"

@@ -1,0 +1,20 @@
+"""The signals of a task's life, sent after the fact has been committed.
+
+Owns the signal objects. Every receiver gets ``task_id``, ``alias``, ``queue_name`` and
+``attempt``; ``task_retried``, ``task_failed`` and ``task_rescued`` also get ``exception``.
+``task_enqueued`` is sent once a call and gets ``task_ids``, a list. The sender is always
+the `QueuedTask` class. A receiver that raises is logged by Django and changes nothing.
+"""
+
+from __future__ import annotations
+
+from django.dispatch import Signal
+
+task_enqueued = Signal()
+task_started = Signal()
+task_succeeded = Signal()
+task_retried = Signal()
+task_failed = Signal()
+task_canceled = Signal()
+task_released = Signal()
+task_rescued = Signal()

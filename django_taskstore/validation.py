@@ -1,0 +1,179 @@
+"""What may enter the store: names, priorities, times and JSON.
+
+Owns the rules and their messages. Pure: limits are arguments, no setting and no model.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime, timedelta
+from typing import Any
+
+from django_taskstore.exceptions import (
+    InvalidOutput,
+    InvalidParameters,
+    InvalidPriority,
+    InvalidQueueName,
+    InvalidRunAfter,
+)
+
+LONGEST_QUEUE_NAME = 100
+LONGEST_ALIAS = 255
+NAME = re.compile(r"[A-Za-z0-9_.:-]+")
+PRIORITIES = range(-100, 101)
+#: NUL and lone surrogates: PostgreSQL's jsonb refuses both (manual, 8.14 JSON Types).
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+DEEPEST_JSON = 64
+
+
+def is_name(text: object, longest: int) -> bool:
+    """Tell whether the text is a name: 1 to ``longest`` of A-Z a-z 0-9 _ . : and -."""
+    return isinstance(text, str) and len(text) <= longest and NAME.fullmatch(text) is not None
+
+
+def validate_queue_name(name: object) -> str:
+    """Return the queue's name.
+
+    Raises:
+        InvalidQueueName: the name is empty, too long, or has a character that is not allowed.
+    """
+    if not is_name(name, LONGEST_QUEUE_NAME):
+        raise InvalidQueueName(
+            f"Queue name {name!r:.120} is not valid: use 1 to {LONGEST_QUEUE_NAME} characters "
+            "out of A-Z a-z 0-9 _ . : and -, such as 'emails'."
+        )
+    return str(name)
+
+
+def validate_priority(priority: object) -> int:
+    """Return the priority.
+
+    Raises:
+        InvalidPriority: it is not a whole number from -100 to 100.
+    """
+    whole = isinstance(priority, int) and not isinstance(priority, bool)
+    if not whole or priority not in PRIORITIES:
+        raise InvalidPriority(
+            f"Priority {priority!r} is not valid: expected a whole number from -100 to 100; the "
+            "higher runs first."
+        )
+    return int(priority)  # type: ignore[call-overload,no-any-return]
+
+
+def validate_run_after(run_after: object, *, now: datetime) -> datetime:
+    """Return the earliest start as an aware datetime.
+
+    Args:
+        run_after: an aware datetime, or a timedelta from now.
+        now: an aware datetime.
+
+    Raises:
+        InvalidRunAfter: it is naive, or neither a datetime nor a timedelta.
+    """
+    if isinstance(run_after, timedelta):
+        return now + run_after
+    if not isinstance(run_after, datetime):
+        raise InvalidRunAfter(
+            f"run_after is a {type(run_after).__name__}, expected an aware datetime or a timedelta."
+        )
+    if run_after.utcoffset() is None:
+        raise InvalidRunAfter(
+            f"run_after {run_after.isoformat()} has no time zone; use "
+            "django.utils.timezone.now() + timedelta(…), or make_aware()."
+        )
+    return run_after
+
+
+def validate_parameters(parameters: Any, *, limit_bytes: int) -> dict[str, Any]:
+    """Return the parameters, a JSON object with text keys.
+
+    Args:
+        parameters: the object; None stands for an empty one.
+        limit_bytes: the largest size as JSON.
+
+    Raises:
+        InvalidParameters: it is no such object, holds something that JSON cannot, or is too large.
+    """
+    if parameters is None:
+        return {}
+    if not isinstance(parameters, dict):
+        raise InvalidParameters(
+            f"Parameters are a {type(parameters).__name__}, expected a dict that becomes a JSON "
+            'object, such as {"name": "Tom"}.'
+        )
+    problem = json_problem(parameters, limit_bytes=limit_bytes)
+    if problem:
+        raise InvalidParameters(f"Parameters {problem}.")
+    return parameters
+
+
+def validate_output(output: Any, *, limit_bytes: int) -> Any:
+    """Return a handler's output, any JSON value.
+
+    Raises:
+        InvalidOutput: JSON cannot hold it, or it is too large.
+    """
+    problem = json_problem(output, limit_bytes=limit_bytes)
+    if problem:
+        raise InvalidOutput(f"The output {problem}.")
+    return output
+
+
+def json_problem(value: Any, *, limit_bytes: int) -> str | None:
+    """Return why a value cannot be stored as JSON, or None.
+
+    A value that a round trip would change is refused too: keys that are not text, tuples.
+    """
+    path = foreign_part(value)
+    if path:
+        return path
+    size = len(json.dumps(value, ensure_ascii=False).encode("utf-8"))
+    if size > limit_bytes:
+        return f"are {size:,} bytes of JSON, more than the {limit_bytes:,} allowed: pass an id or a file's name"
+    return None
+
+
+def foreign_part(value: Any, path: str = "", depth: int = 0) -> str | None:
+    """Return a sentence about the first part that JSON cannot hold unchanged, or None."""
+    place = f" at {path}" if path else ""
+    if depth > DEEPEST_JSON:
+        return f"are nested more than {DEEPEST_JSON} deep{place}"
+    if value is None or isinstance(value, (bool, int)):
+        return None
+    if isinstance(value, float):
+        finite = value == value and value not in (float("inf"), float("-inf"))
+        return None if finite else f"hold {value!r}{place}, which JSON does not know"
+    if isinstance(value, str):
+        bad = UNSTORABLE.search(value)
+        return f"hold the character {bad.group()!a}{place}, which no database stores" if bad else None
+    if isinstance(value, dict):
+        return foreign_key(value, place) or first(
+            foreign_part(item, f"{path}[{key!r}]", depth + 1) for key, item in value.items()
+        )
+    if isinstance(value, list):
+        return first(foreign_part(item, f"{path}[{i}]", depth + 1) for i, item in enumerate(value))
+    return (
+        f"hold a {type(value).__name__}{place}, which JSON cannot hold unchanged: pass text, a "
+        "number, True, False, None, a list or a dict"
+    )
+
+
+def foreign_key(value: dict[Any, Any], place: str) -> str | None:
+    """Return a sentence about the first key that is not storable text, or None."""
+    for key in value:
+        if not isinstance(key, str):
+            return f"have the key {key!r}{place}; the keys of a JSON object are text"
+        if UNSTORABLE.search(key):
+            return f"have the key {key!a}{place}, which no database stores"
+    return None
+
+
+def first(problems: Any) -> str | None:
+    """Return the first problem that is not None."""
+    return next((problem for problem in problems if problem), None)
+
+
+def storable_text(text: str) -> str:
+    """Return free text (a log line, a traceback) with what no database stores replaced."""
+    return UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
