@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+from django.utils.module_loading import autodiscover_modules
 from django.utils.translation import gettext_lazy as _
+
+from django_taskstore.exceptions import HandlerImportFailed, TaskStoreError
 
 
 class TaskStoreConfig(AppConfig):
@@ -13,3 +17,27 @@ class TaskStoreConfig(AppConfig):
     label = "django_taskstore"
     verbose_name = _("Task store")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Connect receivers and fill the registry from each app's ``tasks.py``.
+
+        Raises:
+            HandlerImportFailed: a tasks module fails to import.
+        """
+        from django_taskstore import checks, definitions, logs  # noqa: F401, PLC0415
+
+        post_migrate.connect(
+            definitions.mirror_after_migrate,
+            sender=self,
+            dispatch_uid="django_taskstore.definitions.mirror",
+        )
+        try:
+            autodiscover_modules("tasks")
+        except TaskStoreError:
+            raise
+        except Exception as error:
+            raise HandlerImportFailed(
+                f"An app's tasks module failed to import: {type(error).__name__}: {error}. Its "
+                "handlers would be missing, so nothing was started; the traceback above names "
+                "the module."
+            ) from error

@@ -39,10 +39,14 @@ def held(rows: Rows, *, claim_seq: int, worker: UUID) -> Rows:
     return rows.filter(status=Literal(Status.RUNNING), claim_seq=claim_seq, claimed_by=worker)
 
 
+def due(rows: Rows) -> Rows:
+    """Narrow to scheduled rows whose time has come, by the database's clock."""
+    return rows.filter(status=Literal(Status.SCHEDULED), run_after__lte=DatabaseNow())
+
+
 def promote(rows: Rows) -> int:
     """Scheduled rows that are due become queued."""
-    due = rows.filter(status=Literal(Status.SCHEDULED), run_after__lte=DatabaseNow())
-    return due.update(status=Status.QUEUED, updated_at=DatabaseNow())
+    return due(rows).update(status=Status.QUEUED, updated_at=DatabaseNow())
 
 
 def claim(rows: Rows, *, worker: UUID, lease: timedelta) -> int:
@@ -110,7 +114,7 @@ def rescue(rows: Rows, status: Status, *, claim_seq: int, **columns: Any) -> int
     lost = {"lost_count": F("lost_count") + 1, "attempts": F("attempts") - 1}
     guarded = expired(rows).filter(claim_seq=claim_seq)
     if status in FINAL:
-        return finish(guarded, status, **lost, **columns)
+        return finish(guarded, status, claimed_by=None, **lost, **columns)
     return guarded.update(
         status=Status.QUEUED, updated_at=DatabaseNow(), **UNCLAIMED, **lost, **columns
     )

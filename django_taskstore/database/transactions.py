@@ -1,6 +1,7 @@
 """Opening transactions, and running them again when a race was lost.
 
-Owns `writing` and `repeat_on_conflict`. It may not decide what is written.
+Owns `writing`, `repeat_on_conflict`, and the tidying of connections after a task. It may not
+decide what is written.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.db import connections, transaction
 
@@ -32,11 +33,12 @@ def writing(using: str) -> Iterator[None]:
     Args:
         using: the database's alias.
     """
-    connection = connections[using]
+    connection: Any = connections[using]
     if connection.vendor != "sqlite" or connection.in_atomic_block:
         with transaction.atomic(using=using):
             yield
         return
+    connection.ensure_connection()
     mode, connection.transaction_mode = connection.transaction_mode, "IMMEDIATE"
     try:
         with transaction.atomic(using=using):
@@ -65,3 +67,40 @@ def repeat_on_conflict(using: str, transact: Callable[[], Result]) -> Result:
                 raise
             time.sleep(random.uniform(0, min(LONGEST_PAUSE_SECONDS, 0.01 * 2**tried)))
     return transact()
+
+
+def depths() -> dict[str, int]:
+    """Return how many transactions each open connection of this thread is inside of."""
+    return {
+        connection.alias: len(connection.atomic_blocks)
+        for connection in connections.all(initialized_only=True)
+    }
+
+
+def tidy(found: dict[str, int]) -> None:
+    """Bring this thread's connections back to what they were before a task.
+
+    What the task left open is rolled back, only to the depth that was found, since a test's
+    own transaction may be around it. A broken connection is closed. A healthy one is kept
+    even where CONN_MAX_AGE is 0: closing it would make every task connect again.
+
+    Args:
+        found: what `depths` returned before the task.
+    """
+    for connection in connections.all(initialized_only=True):
+        if connection.connection is None:
+            continue
+        depth = found.get(connection.alias, 0)
+        leaked = len(connection.atomic_blocks) > depth
+        while len(connection.atomic_blocks) > depth:
+            connection.atomic_blocks[-1].__exit__(RuntimeError, RuntimeError("leaked"), None)
+        if depth == 0 and (leaked or connection.errors_occurred or is_altered(connection)):
+            connection.close()
+
+
+def is_altered(connection: Any) -> bool:
+    """Tell whether autocommit was changed, or the connection outlived a CONN_MAX_AGE above 0."""
+    if connection.get_autocommit() != connection.settings_dict["AUTOCOMMIT"]:
+        return True
+    aged = connection.close_at is not None and connection.settings_dict["CONN_MAX_AGE"]
+    return bool(aged) and time.monotonic() >= connection.close_at

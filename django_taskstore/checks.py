@@ -1,0 +1,65 @@
+"""What Django's checks say about this app before anything runs.
+
+Owns the ids. Checks that ask a database touch only the aliases they are given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings as django_settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.utils.module_loading import import_string
+
+from django_taskstore.conf import problems, settings
+from django_taskstore.database.servers import isolation_warning, too_old
+from django_taskstore.definitions import queue_database
+from django_taskstore.exceptions import InvalidSetting
+
+
+@register("django_taskstore")
+def check_settings(**_: Any) -> list[CheckMessage]:
+    """Report wrong TASKSTORE values and a project without time zones."""
+    messages: list[CheckMessage] = []
+    try:
+        messages += [Error(text, id="django_taskstore.E001") for text in problems()]
+    except InvalidSetting as error:
+        return [Error(str(error), id="django_taskstore.E001")]
+    if not django_settings.USE_TZ:
+        messages.append(
+            Error(
+                "django_taskstore needs USE_TZ = True.",
+                hint="Leases and due times are instants; without time zones DST moves them.",
+                id="django_taskstore.E002",
+            )
+        )
+    return messages + error_handler_messages()
+
+
+def error_handler_messages() -> list[CheckMessage]:
+    """Report an ERROR_HANDLER that cannot be imported or called."""
+    path = settings.ERROR_HANDLER
+    if not isinstance(path, str):
+        return []
+    try:
+        if callable(import_string(path)):
+            return []
+        problem = f"TASKSTORE['ERROR_HANDLER'] {path!r} is not callable."
+    except ImportError as error:
+        problem = f"TASKSTORE['ERROR_HANDLER'] {path!r} cannot be imported: {error}"
+    hint = "Name a function(queue_name, task_id, exception), such as 'shop.errors.report'."
+    return [Error(problem, hint=hint, id="django_taskstore.E003")]
+
+
+@register(Tags.database)
+def check_database(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """Report a queue's database that is too old or set up against it."""
+    using = queue_database()
+    if using not in (databases or ()):
+        return []
+    old = too_old(using)
+    if old:
+        return [Error(old, id="django_taskstore.E004")]
+    warning = isolation_warning(using)
+    return [Warning(warning, id="django_taskstore.W001")] if warning else []

@@ -1,0 +1,126 @@
+"""What a running handler can ask: whether to stop, how long it has, where it stands.
+
+Owns `TaskContext`. It touches no database: the heartbeat reads `progress` and writes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+from django_taskstore.exceptions import Cancel, HandlerSignal, TaskTimedOut
+
+
+class Reason(Enum):
+    """Why a running task should stop."""
+
+    CANCELED = "The task was canceled."
+    TIMEOUT = "The task ran longer than its timeout."
+    SHUTDOWN = "The worker is stopping."
+    LEASE_LOST = "The worker lost the task's lease."
+
+
+class Interrupted(HandlerSignal):
+    """The task stops for its worker's sake: no outcome of its own."""
+
+
+class TaskContext:
+    """The way a handler hears that it should stop, and says how far it is.
+
+    Args:
+        attempt: the number of this attempt, from 1.
+        deadline: when the handler's timeout ends, an aware datetime, or None.
+    """
+
+    def __init__(self, *, attempt: int = 1, deadline: datetime | None = None) -> None:
+        self.attempt = attempt
+        self.deadline = deadline
+        self.progress: dict[str, Any] | None = None
+        self.reason: Reason | None = None
+        self._progress_is_saved = True
+        self._canceled = threading.Event()
+        self._lock = threading.Lock()
+        self._callbacks: dict[object, Callable[[], object]] = {}
+
+    @property
+    def is_canceled(self) -> bool:
+        """Whether the handler should stop: canceled, timed out, or its worker stops."""
+        return self._canceled.is_set()
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep up to ``seconds``; return at once, and True, when the task is canceled."""
+        return self._canceled.wait(seconds)
+
+    async def async_wait(self, seconds: float) -> bool:
+        """Sleep up to ``seconds`` without holding the event loop; True when canceled."""
+        loop, canceled = asyncio.get_running_loop(), asyncio.Event()
+        forget = self.on_cancel(lambda: loop.call_soon_threadsafe(canceled.set))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(canceled.wait(), seconds)
+        forget()
+        return self.is_canceled
+
+    def raise_if_canceled(self) -> None:
+        """Leave the handler when it should stop.
+
+        Raises:
+            Cancel: somebody canceled the task.
+            TaskTimedOut: its timeout is over.
+            Interrupted: its worker stops; the task goes back to its queue.
+        """
+        if not self.is_canceled:
+            return
+        if self.reason is Reason.CANCELED:
+            raise Cancel(Reason.CANCELED.value)
+        if self.reason is Reason.TIMEOUT:
+            raise TaskTimedOut(Reason.TIMEOUT.value)
+        raise Interrupted((self.reason or Reason.SHUTDOWN).value)
+
+    def set_progress(self, done: float, total: float | None = None, message: str = "") -> None:
+        """Say how far the task is; shown in the admin about a second later.
+
+        Args:
+            done: what is done, in the task's own unit.
+            total: all there is to do, or None when that is unknown.
+            message: a few words about the step.
+        """
+        self.progress = {"done": done, "total": total, "message": message}
+        self._progress_is_saved = False
+
+    def unsaved_progress(self) -> dict[str, Any] | None:
+        """Return the progress if it was set since the last call, else None."""
+        if self._progress_is_saved:
+            return None
+        self._progress_is_saved = True
+        return self.progress
+
+    def on_cancel(self, callback: Callable[[], object]) -> Callable[[], object]:
+        """Call back when the task is told to stop, at once if it was already.
+
+        Returns:
+            A callable that takes the callback away again.
+        """
+        key = object()
+        with self._lock:
+            is_canceled = self.is_canceled
+            if not is_canceled:
+                self._callbacks[key] = callback
+        if is_canceled:
+            callback()
+        return lambda: self._callbacks.pop(key, None)
+
+    def cancel(self, reason: Reason) -> None:
+        """Tell the handler to stop; the first reason stays."""
+        with self._lock:
+            if self.reason is None:
+                self.reason = reason
+            self._canceled.set()
+            callbacks, self._callbacks = self._callbacks, {}
+        for callback in callbacks.values():
+            with contextlib.suppress(RuntimeError):  # Its event loop has just closed.
+                callback()

@@ -1,0 +1,332 @@
+"""Executing one claimed task: prepare, call, classify. The story of one task, read downwards.
+
+Owns the call of a handler and the hygiene around it. It returns an `Outcome` and leaves
+recording it to the runner, but for an atomic handler, whose writes and outcome commit
+together here. No exception of a handler leaves it, SystemExit included.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from asgiref.sync import async_to_sync
+from django.utils import timezone, translation
+
+from django_taskstore import signals
+from django_taskstore.backoff import delay_seconds, exponential
+from django_taskstore.claims import Claim
+from django_taskstore.conf import settings
+from django_taskstore.context import Interrupted, Reason, TaskContext
+from django_taskstore.database.errors import is_outage
+from django_taskstore.database.transactions import depths, tidy, writing
+from django_taskstore.definitions import queue_database
+from django_taskstore.exceptions import (
+    Cancel,
+    ClaimLost,
+    InvalidOutput,
+    Retry,
+    Snooze,
+    TaskFailed,
+    TaskTimedOut,
+    WorkerLost,
+    seconds,
+)
+from django_taskstore.handlers import ERROR, Echo, Log
+from django_taskstore.models import QueuedTask
+from django_taskstore.outcomes import Outcome, exception_name, failure, record, str_of
+from django_taskstore.registry import HandlerClass, registry
+from django_taskstore.statuses import Ending
+from django_taskstore.validation import validate_output
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What calling a handler came to, whether or not a queued task stands behind it."""
+
+    ending: Ending
+    output: Any = None
+    exception: BaseException | None = None
+    wait_seconds: float | None = None
+
+
+class Undo(Exception):
+    """Leaves the transaction of an atomic handler whose task did not succeed."""
+
+    def __init__(self, result: Result) -> None:
+        self.result = result
+
+
+class Execution:
+    """One run of one claimed task.
+
+    Args:
+        claim: the claim, with its alias.
+
+    Raises:
+        HandlerNotFound: this process has no handler for the alias.
+    """
+
+    def __init__(self, claim: Claim) -> None:
+        self.claim = claim
+        self.handler_class: HandlerClass = registry.get(claim.alias)
+        self.context = TaskContext(attempt=claim.attempts)
+        self.log = Log(claim.details)
+        self.started_at: datetime | None = None
+        self.run_seconds = 0.0
+
+    @property
+    def is_async(self) -> bool:
+        """Whether the handler is a coroutine function, which belongs on the event loop."""
+        return inspect.iscoroutinefunction(working_method(self.handler_class))
+
+    @property
+    def timeout_seconds(self) -> float | None:
+        """The handler's timeout, or None."""
+        limit = self.handler_class.timeout
+        return None if limit is None else seconds(limit)
+
+    def run(self) -> Outcome:
+        """Run the handler on this thread and return what came of it."""
+        with hygiene(), self._stopwatch():
+            try:
+                handler = self._begin()
+                if self.handler_class.atomic:
+                    return self._run_atomic(handler)
+                return self._outcome(classify(handler, self.context, call(handler, self.context)))
+            except BaseException as error:
+                return self._outcome(classify_error(error, self.context))
+
+    async def run_async(self) -> Outcome:
+        """Run an async handler on the current event loop and return what came of it."""
+        limit = asyncio.timeout(self.timeout_seconds)
+        try:
+            handler = self._begin()
+            async with limit:
+                work = asyncio.ensure_future(working_call(handler, self.context))
+                self._cancel_with_context(work)
+                returned = await work
+            return self._outcome(classify(handler, self.context, returned))
+        except BaseException as error:
+            if limit.expired():
+                self.context.cancel(Reason.TIMEOUT)
+            return self._outcome(classify_error(error, self.context))
+
+    def release(self, line: str) -> Outcome:
+        """Return the outcome of a task that its worker gives back, started or not."""
+        if self.started_at is None:
+            return Outcome(self.claim, Ending.RELEASED)
+        self.log.add(ERROR, line)
+        return self._outcome(Result(Ending.RELEASED, exception=Interrupted(line)))
+
+    @property
+    def fails_when_lost(self) -> bool:
+        """Whether the task must not start again once its worker has left it."""
+        return self.claim.metadata.get("on_lost", self.handler_class.on_lost) == "fail"
+
+    def _begin(self) -> Any:
+        """Make the handler's instance for this run and say that the task has started."""
+        self.started_at = timezone.now()
+        if self.timeout_seconds is not None:
+            self.context.deadline = self.started_at + timedelta(seconds=self.timeout_seconds)
+        handler = self.handler_class(
+            queued_task=self.claim.queued_task,
+            parameters=self.claim.parameters,
+            log=self.log,
+        )
+        signals.task_started.send_robust(
+            QueuedTask,
+            task_id=self.claim.id,
+            alias=self.claim.alias,
+            queue_name=self.claim.queue_name,
+            attempt=self.claim.attempts,
+        )
+        return handler
+
+    @contextlib.contextmanager
+    def _stopwatch(self) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.run_seconds = time.perf_counter() - began
+
+    def _cancel_with_context(self, work: asyncio.Future[Any]) -> None:
+        """Cancel a plain async handler with its context; one that takes the context decides."""
+        if takes_context(self.handler_class):
+            return
+        loop = asyncio.get_running_loop()
+        self.context.on_cancel(lambda: loop.call_soon_threadsafe(work.cancel))
+
+    def _run_atomic(self, handler: Any) -> Outcome:
+        """Run an atomic handler: its writes and its outcome commit together, or neither.
+
+        When the answer to the COMMIT is lost, nobody knows whether it landed. Releasing is
+        right in both cases: it changes the row only if the commit did not.
+        """
+        returned = False
+        try:
+            with writing(self.claim.using):
+                result = classify(handler, self.context, call(handler, self.context))
+                if result.ending is not Ending.SUCCEEDED:
+                    raise Undo(result)
+                outcome = self._outcome(result)
+                if not record([outcome], self.claim.using):
+                    raise ClaimLost
+                returned = True
+            return replace(outcome, landed=True)
+        except Undo as undo:
+            return self._outcome(undo.result)
+        except ClaimLost:
+            return Outcome(self.claim, Ending.RELEASED)
+        except BaseException as error:
+            if returned and is_outage(error):
+                return self._outcome(Result(Ending.RELEASED, exception=error))
+            return self._outcome(classify_error(error, self.context))
+
+    def _outcome(self, result: Result) -> Outcome:
+        """Return the outcome of this claim for what the call came to."""
+        self._log_exception(result)
+        texts: dict[str, Any] = {
+            "details": str(self.log) if self.log.changed else None,
+            "progress": self.context.progress,
+            "started_at": self.started_at,
+        }
+        exception = result.exception
+        if result.ending is Ending.RELEASED and self.fails_when_lost:
+            left = WorkerLost("The worker left the running task, and its handler has on_lost='fail'.")
+            return Outcome(self.claim, Ending.FAILED, exception=left, **texts)
+        may_retry = result.ending in (Ending.RETRIED, Ending.FAILED)
+        if may_retry and exception is not None and not isinstance(exception, InvalidOutput):
+            wait_seconds = self._wait_seconds(result)
+            return failure(self.claim, exception, wait_seconds=wait_seconds, **texts)
+        return Outcome(
+            self.claim,
+            result.ending,
+            output=result.output,
+            exception=exception,
+            wait_seconds=result.wait_seconds or 0.0,
+            **texts,
+        )
+
+    def _wait_seconds(self, result: Result) -> float:
+        """Return the delay before a retry; a backoff that fails must not strand the task."""
+        if result.wait_seconds is not None or self.claim.attempts >= self.claim.max_attempts:
+            return result.wait_seconds or 0.0
+        try:
+            return delay_seconds(self.handler_class.backoff, self.claim.attempts)
+        except Exception as error:
+            self.log.add(ERROR, f"backoff failed, the default is used: {str_of(error)}")
+            return exponential(self.claim.attempts)
+
+    def _log_exception(self, result: Result) -> None:
+        """Let the task's log end with why it did not succeed."""
+        exception = result.exception
+        if exception is not None and not isinstance(exception, (TaskFailed, Interrupted)):
+            self.log.add(ERROR, f"{exception_name(exception)}: {str_of(exception)}")
+
+
+def run_now(
+    handler_class: HandlerClass, parameters: dict[str, Any], *, echo: Echo | None = None
+) -> Result:
+    """Run a handler here and now, without a queued task.
+
+    Args:
+        handler_class: the handler.
+        parameters: a JSON object, already cleaned.
+        echo: called with level and text for each line the handler logs.
+    """
+    context = TaskContext()
+    try:
+        handler = handler_class(parameters=parameters, echo=echo)
+        if not handler_class.atomic:
+            return classify(handler, context, call(handler, context))
+        with writing(queue_database()):
+            result = classify(handler, context, call(handler, context))
+            if result.ending is not Ending.SUCCEEDED:
+                raise Undo(result)
+        return result
+    except Undo as undo:
+        return undo.result
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        return classify_error(error, context)
+
+
+def takes_context(handler: Any) -> bool:
+    """Tell whether a handler, class or instance, wants the context."""
+    return callable(getattr(handler, "handle_with_context", None))
+
+
+def working_method(handler: Any) -> Any:
+    """Return the method that does the work of a handler, class or instance."""
+    return handler.handle_with_context if takes_context(handler) else handler.handle
+
+
+def working_call(handler: Any, context: TaskContext) -> Any:
+    """Call the working method; an async one returns a coroutine."""
+    method = working_method(handler)
+    return method(context) if takes_context(handler) else method()
+
+
+def call(handler: Any, context: TaskContext) -> Any:
+    """Call the working method and wait for its value, async or not."""
+    if not inspect.iscoroutinefunction(working_method(handler)):
+        return working_call(handler, context)
+
+    async def wait() -> Any:
+        return await working_call(handler, context)
+
+    return async_to_sync(wait)()
+
+
+def classify(handler: Any, context: TaskContext, returned: Any) -> Result:
+    """Say what a returned value means: only ``False`` is a failure."""
+    if returned is False:
+        message = handler.last_error_message or "The handler returned False."
+        return classify_error(TaskFailed(message), context)
+    output = handler.output if returned is True or returned is None else returned
+    try:
+        validate_output(output, limit_bytes=settings.MAX_OUTPUT_BYTES)
+    except InvalidOutput as error:
+        return Result(Ending.FAILED, exception=error)
+    return Result(Ending.SUCCEEDED, output=output)
+
+
+def classify_error(error: BaseException, context: TaskContext) -> Result:
+    """Say what an exception means: the handler steers, was told to stop, or failed."""
+    if isinstance(error, Cancel):
+        return Result(Ending.CANCELED, exception=error)
+    if isinstance(error, Snooze):
+        return Result(Ending.SNOOZED, exception=error, wait_seconds=error.delay_seconds)
+    if isinstance(error, Retry):
+        return Result(Ending.RETRIED, exception=error, wait_seconds=error.delay_seconds)
+    if context.reason is Reason.CANCELED:
+        return Result(Ending.CANCELED, exception=Cancel(Reason.CANCELED.value))
+    if context.reason is Reason.TIMEOUT and not isinstance(error, TaskTimedOut):
+        timed_out = TaskTimedOut(Reason.TIMEOUT.value).with_traceback(error.__traceback__)
+        return Result(Ending.FAILED, exception=timed_out)
+    if context.reason in (Reason.SHUTDOWN, Reason.LEASE_LOST) or isinstance(error, Interrupted):
+        return Result(Ending.RELEASED, exception=error)
+    return Result(Ending.FAILED, exception=error)
+
+
+@contextlib.contextmanager
+def hygiene() -> Iterator[None]:
+    """Leave the thread as it was: connections, time zone and language."""
+    found, zone, language = depths(), timezone.get_current_timezone(), translation.get_language()
+    try:
+        yield
+    finally:
+        tidy(found)
+        if timezone.get_current_timezone() is not zone:
+            timezone.activate(zone)
+        if translation.get_language() != language:
+            translation.activate(language) if language else translation.deactivate_all()

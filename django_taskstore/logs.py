@@ -1,0 +1,107 @@
+"""What people read of a running worker: one line a task, from the signals.
+
+Owns the logger ``django_taskstore.worker`` and the setting ERROR_HANDLER. Every record
+carries ``event``, ``task_id``, ``alias``, ``queue`` and ``attempt`` as extras.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from django.dispatch import receiver
+from django.utils.module_loading import import_string
+
+from django_taskstore import signals
+from django_taskstore.conf import settings
+
+logger = logging.getLogger("django_taskstore.worker")
+
+LINE = "%s %s id=%s queue=%s attempt=%s%s"
+
+
+def say(level: int, event: str, kwargs: dict[str, Any], more: str = "") -> None:
+    """Log one line about one task."""
+    if not logger.isEnabledFor(level):
+        return
+    facts = {
+        "event": event,
+        "task_id": kwargs["task_id"],
+        "alias": kwargs["alias"],
+        "queue": kwargs["queue_name"],
+        "attempt": kwargs["attempt"],
+    }
+    words = (event, facts["alias"], facts["task_id"], facts["queue"], facts["attempt"], more)
+    logger.log(level, LINE, *words, extra=facts)
+
+
+def because(exception: BaseException | None) -> str:
+    """Return the end of a line that names an exception, on one line."""
+    if exception is None:
+        return ""
+    try:
+        text = " ".join(str(exception).split())
+    except Exception:
+        text = "(its text fails)"
+    return f" error={type(exception).__name__}: {text:.300}"
+
+
+@receiver(signals.task_started, dispatch_uid="django_taskstore.logs.started")
+def started(**kwargs: Any) -> None:
+    """Log a start."""
+    say(logging.DEBUG, "started", kwargs)
+
+
+@receiver(signals.task_succeeded, dispatch_uid="django_taskstore.logs.succeeded")
+def succeeded(**kwargs: Any) -> None:
+    """Log a success."""
+    say(logging.INFO, "success", kwargs)
+
+
+@receiver(signals.task_retried, dispatch_uid="django_taskstore.logs.retried")
+def retried(**kwargs: Any) -> None:
+    """Log a retry or a snooze."""
+    outcome = kwargs.get("outcome")
+    wait = f" retry_in={outcome.wait_seconds:.1f}s" if outcome else ""
+    say(logging.WARNING, "retry", kwargs, wait + because(kwargs.get("exception")))
+
+
+@receiver(signals.task_failed, dispatch_uid="django_taskstore.logs.failed")
+def failed(**kwargs: Any) -> None:
+    """Log a failure."""
+    say(logging.ERROR, "failed", kwargs, because(kwargs.get("exception")))
+
+
+@receiver(signals.task_canceled, dispatch_uid="django_taskstore.logs.canceled")
+def canceled(**kwargs: Any) -> None:
+    """Log a cancel."""
+    say(logging.WARNING, "canceled", kwargs)
+
+
+@receiver(signals.task_released, dispatch_uid="django_taskstore.logs.released")
+def released(**kwargs: Any) -> None:
+    """Log a task given back."""
+    say(logging.INFO, "released", kwargs)
+
+
+@receiver(signals.task_rescued, dispatch_uid="django_taskstore.logs.rescued")
+def rescued(**kwargs: Any) -> None:
+    """Log a task taken back from a dead worker."""
+    say(logging.WARNING, "rescued", kwargs, because(kwargs.get("exception")))
+
+
+@receiver(
+    [signals.task_retried, signals.task_failed, signals.task_rescued],
+    dispatch_uid="django_taskstore.logs.error_handler",
+)
+def call_error_handler(*, signal: Any, **kwargs: Any) -> None:
+    """Call the project's ERROR_HANDLER for each attempt that failed or lost its worker.
+
+    A rescue that ends a task sends `task_failed` too; the hook hears of it once.
+    """
+    exception, outcome = kwargs.get("exception"), kwargs.get("outcome")
+    if settings.ERROR_HANDLER is None or exception is None:
+        return
+    if signal is not signals.task_rescued and not (outcome and outcome.is_error):
+        return
+    import_string(settings.ERROR_HANDLER)(kwargs["queue_name"], kwargs["task_id"], exception)

@@ -1,0 +1,222 @@
+"""Putting work on a queue, and putting old work on it again.
+
+Owns enqueue in its three forms and requeue. Everything happens in the caller's transaction
+on the queue's database: rolled back, it never was, and nobody is woken. It may not claim.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.db import transaction
+from django.utils import timezone
+
+from django_taskstore import notifier, signals, switchboard
+from django_taskstore.conf import settings
+from django_taskstore.definitions import Definition, queue_database, working
+from django_taskstore.models import QueuedTask
+from django_taskstore.registry import HandlerClass, registry
+from django_taskstore.statuses import Status
+from django_taskstore.validation import (
+    validate_parameters,
+    validate_priority,
+    validate_queue_name,
+    validate_run_after,
+)
+
+#: Rows of one INSERT: with 20 columns each, well below SQLite's 32,766 parameters.
+ROWS_A_STATEMENT = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to queue a task; None leaves the choice to its handler.
+
+    Attributes:
+        queue_name: the queue.
+        priority: -100 to 100; the higher runs first.
+        run_after: an aware datetime, or a timedelta from now.
+        max_attempts: how often it may be tried.
+        metadata: a JSON object that travels along, such as a trace id or a tenant.
+    """
+
+    queue_name: str | None = None
+    priority: int | None = None
+    run_after: datetime | timedelta | None = None
+    max_attempts: int | None = None
+    metadata: dict[str, Any] | None = None
+
+
+def enqueue(
+    handler: str | HandlerClass | type, parameters: dict[str, Any] | None = None, **options: Any
+) -> QueuedTask:
+    """Put a task on its queue, in the caller's transaction.
+
+    Args:
+        handler: an alias, or a handler class.
+        parameters: a JSON object.
+        **options: the fields of `Options`.
+
+    Returns:
+        The saved row.
+
+    Raises:
+        HandlerNotFound: neither a handler nor a task definition has the alias.
+        DefinitionCanceled: the definition takes no work.
+        InvalidParameters, InvalidQueueName, InvalidPriority, InvalidRunAfter: as named.
+    """
+    template = prepare(handler, Options(**options))
+    task = template.row(parameters)
+    task.save(using=template.using, force_insert=True)
+    template.announce([task.pk])
+    return task
+
+
+def enqueue_many(
+    handler: str | HandlerClass | type,
+    parameters: Iterable[dict[str, Any] | None],
+    **options: Any,
+) -> int:
+    """Put many tasks of one kind on a queue: all of them or, when one is invalid, none.
+
+    Args:
+        handler: an alias, or a handler class.
+        parameters: a JSON object for each task.
+        **options: the fields of `Options`, the same for all.
+
+    Returns:
+        The number of tasks.
+
+    Raises:
+        As `enqueue`.
+    """
+    template = prepare(handler, Options(**options))
+    tasks = [template.row(one) for one in parameters]
+    if tasks:
+        with transaction.atomic(using=template.using):
+            rows = QueuedTask.all_objects.using(template.using)
+            created = rows.bulk_create(tasks, batch_size=ROWS_A_STATEMENT)
+            template.announce([task.pk for task in created])
+    return len(tasks)
+
+
+async def aenqueue(
+    handler: str | HandlerClass | type, parameters: dict[str, Any] | None = None, **options: Any
+) -> QueuedTask:
+    """Put a task on its queue from async code; see `enqueue`."""
+    return await sync_to_async(enqueue)(handler, parameters, **options)
+
+
+def requeue(
+    task: QueuedTask,
+    *,
+    parameters: dict[str, Any] | None = None,
+    queue_name: str | None = None,
+) -> QueuedTask:
+    """Queue an old task's work as a new task that points back to it.
+
+    Args:
+        task: the old task; it is not changed.
+        parameters: new ones, or None for the old task's.
+        queue_name: another queue, or None for the old task's.
+
+    Returns:
+        The new row.
+
+    Raises:
+        As `enqueue`.
+    """
+    options = Options(
+        queue_name=queue_name or task.queue_name,
+        priority=task.priority,
+        max_attempts=task.max_attempts,
+        metadata=task.metadata,
+    )
+    template = prepare(task.definition.alias, options)
+    new = template.row(task.parameters if parameters is None else parameters)
+    new.requeued_from = task
+    new.save(using=template.using, force_insert=True)
+    template.announce([new.pk])
+    return new
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """What all tasks of one call share."""
+
+    definition: Definition
+    handler: HandlerClass | None
+    using: str
+    columns: dict[str, Any]
+
+    def row(self, parameters: dict[str, Any] | None) -> QueuedTask:
+        """Return an unsaved task with these parameters, checked."""
+        checked = validate_parameters(parameters, limit_bytes=settings.MAX_PARAMETERS_BYTES)
+        if self.handler is not None:
+            checked = self.handler.clean_parameters(checked)
+        return QueuedTask(parameters=checked, **self.columns)
+
+    def announce(self, task_ids: list[int]) -> None:
+        """Wake a worker and send `task_enqueued` once the transaction has committed."""
+        notifier.wake(self.columns["queue_name"], self.using)
+        facts = {
+            "task_id": task_ids[0],
+            "task_ids": task_ids,
+            "alias": self.definition.alias,
+            "queue_name": self.columns["queue_name"],
+            "attempt": 0,
+        }
+        transaction.on_commit(
+            lambda: signals.task_enqueued.send_robust(QueuedTask, **facts),  # type: ignore[arg-type]
+            using=self.using,
+            robust=True,
+        )
+
+
+def prepare(handler: str | HandlerClass | type, options: Options) -> Template:
+    """Check the options once for all tasks of a call, and find the definition."""
+    alias = handler if isinstance(handler, str) else handler.alias  # type: ignore[union-attr]
+    known = registry.get(alias) if alias in registry else None
+    using = queue_database()
+    columns = task_columns(options, known)
+    definition = working(alias, using)
+    switchboard.ensure(columns["queue_name"], using)
+    return Template(definition, known, using, {"definition_id": definition.id, **columns})
+
+
+def task_columns(options: Options, handler: HandlerClass | None) -> dict[str, Any]:
+    """Return the columns that the options and, where they are silent, the handler give."""
+    now = timezone.now()
+    run_after = now if options.run_after is None else options.run_after
+    moment = validate_run_after(run_after, now=now)
+    return {
+        "queue_name": validate_queue_name(pick(options.queue_name, handler, "queue_name", "default")),
+        "priority": validate_priority(pick(options.priority, handler, "priority", 0)),
+        "max_attempts": pick(
+            options.max_attempts, handler, "max_attempts", None
+        )
+        or settings.DEFAULT_MAX_ATTEMPTS,
+        "run_after": moment,
+        "created_at": now,
+        "status": Status.SCHEDULED if moment > now else Status.QUEUED,
+        "metadata": task_metadata(options, handler),
+    }
+
+
+def pick(given: Any, handler: HandlerClass | None, name: str, otherwise: Any) -> Any:
+    """Return what was given, else the handler's choice, else the package's."""
+    if given is not None:
+        return given
+    return otherwise if handler is None else getattr(handler, name)
+
+
+def task_metadata(options: Options, handler: HandlerClass | None) -> dict[str, Any]:
+    """Return the metadata, which also carries what a rescue must know without the handler."""
+    metadata = validate_parameters(options.metadata, limit_bytes=settings.MAX_PARAMETERS_BYTES)
+    if handler is not None and handler.on_lost == "fail":
+        return {**metadata, "on_lost": "fail"}
+    return metadata

@@ -1,0 +1,248 @@
+"""The dispatcher: rounds that record what finished and claim what can start.
+
+Owns `Dispatcher`, whose statements all run on one connection. A fault of the database is
+waited out; no fault of a task, a row or a receiver ends the loop.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import time
+from collections.abc import Callable
+
+from django.db import DatabaseError, connections
+
+from django_taskstore import maintenance
+from django_taskstore.context import Reason
+from django_taskstore.database.clock import read_now
+from django_taskstore.database.errors import is_conflict, is_outage
+from django_taskstore.definitions import mirror
+from django_taskstore.executor import Execution
+from django_taskstore.outcomes import Outcome
+from django_taskstore.runner.exchange import Exchange
+from django_taskstore.runner.heartbeat import Identity
+from django_taskstore.runner.in_flight import InFlight
+from django_taskstore.runner.pace import Pace
+from django_taskstore.runner.pool import InlinePool, Pool
+
+logger = logging.getLogger("django_taskstore.worker")
+
+#: How long a handler that was told to stop may take before its task is given back.
+GRACE_SECONDS = 1.5
+#: What was claimed ahead and has not started after this goes back to its queue.
+GIVE_BACK_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 5.0
+
+
+class Dispatcher:
+    """The rounds of one started runner.
+
+    Args:
+        identity: the worker.
+        lease_seconds: how long its claims hold without a heartbeat.
+        poll_seconds: the longest sleep when there is nothing to do.
+        max_tasks: claim no more than so many tasks; None for no limit.
+    """
+
+    def __init__(
+        self,
+        identity: Identity,
+        *,
+        lease_seconds: float,
+        poll_seconds: float,
+        max_tasks: int | None,
+    ) -> None:
+        self.identity = identity
+        self.using = identity.using
+        self.poll_seconds = poll_seconds
+        self.max_tasks = max_tasks
+        self.in_flight = InFlight()
+        self.released = 0
+        self.pool: Pool = InlinePool(self.finished)
+        self.is_prepared = False
+        self._mailbox: queue.SimpleQueue[Outcome | None] = queue.SimpleQueue()
+        self._exchange = Exchange(identity, lease_seconds=lease_seconds)
+        self._pace = Pace(identity.concurrency)
+        self._claimed = 0
+        self._promote_at = 0.0
+        self._promoted = 0
+        self._pause_seconds = 0.0
+        self._stopping = False
+        self._deadline: float | None = None
+        self._grace_seconds = GRACE_SECONDS
+
+    # From other threads and from signal handlers: SimpleQueue.put is reentrant.
+
+    def wake(self) -> None:
+        """End the current sleep."""
+        self._mailbox.put(None)
+
+    def finished(self, execution: Execution, outcome: Outcome) -> None:
+        """Take an outcome from a handler's thread."""
+        self._pace.ran(execution.run_seconds)
+        self._mailbox.put(outcome)
+
+    def request_stop(self, *, timeout_seconds: float | None) -> None:
+        """Claim nothing more; give back what still runs after the timeout, if there is one."""
+        if timeout_seconds is not None:
+            self._deadline = time.monotonic() + timeout_seconds
+        self._stopping = True
+        self.wake()
+
+    def abandon(self) -> None:
+        """Give back at once what still runs."""
+        self._grace_seconds = 0.1
+        self.request_stop(timeout_seconds=0.0)
+
+    # The loop.
+
+    def work(self, *, until_empty: bool = False) -> None:
+        """Do rounds until asked to stop, or until nothing is due and nothing runs."""
+        while not self._should_stop(until_empty=until_empty):
+            if not self.guarded(self.round):
+                self._wait(self._pause_seconds)
+            elif not self._exchange.has_more:
+                self._wait(self.poll_seconds)
+
+    def round(self, *, promote: bool = False) -> int:
+        """Record what finished, claim what can start, start it; return how many tasks moved.
+
+        Args:
+            promote: look for due tasks now, not only when the last look is a poll ago.
+        """
+        if not self.is_prepared:
+            self._prepare()
+        if promote or time.monotonic() >= self._promote_at:
+            self._promote()
+        return self._trade(self._room())
+
+    def settle(self) -> int:
+        """Record what has finished and claim nothing; return how many tasks ended."""
+        return self._trade(0)
+
+    def drain(self) -> None:
+        """Give back what has not started, wait for what runs, then give that back too."""
+        self._stopping = True
+        self._give_back()
+        while self._is_busy() and self._remaining_seconds() > 0:
+            if self.guarded(self.settle):
+                self._wait(min(self._remaining_seconds(), self.poll_seconds))
+            else:
+                self._wait(min(self._remaining_seconds(), self._pause_seconds))
+        if self._is_busy():
+            self._interrupt()
+
+    def _should_stop(self, *, until_empty: bool) -> bool:
+        if self._stopping or self._exchange.has_left_all:
+            return True
+        if self.max_tasks is not None and self._claimed >= self.max_tasks:
+            return True
+        if not until_empty or self._is_busy() or not self._exchange.found_nothing:
+            return False
+        return self.guarded(self._promote) and self._promoted == 0
+
+    def _prepare(self) -> None:
+        """Bring the definitions up to date and note when this runner started."""
+        mirror(self.using)
+        self._exchange.started_at = read_now(self.using)
+        self.is_prepared = True
+
+    def _promote(self) -> None:
+        self._promoted = maintenance.promote(self.using)
+        is_full = self._promoted == maintenance.PROMOTE_LIMIT
+        self._promote_at = time.monotonic() + (0 if is_full else self.poll_seconds)
+
+    def _room(self) -> int:
+        """Return how many tasks to claim: the free slots, and what will start very soon."""
+        if self._stopping:
+            return 0
+        if self.pool.waiting_seconds() > GIVE_BACK_SECONDS:
+            self._give_back()
+            self._pace.stalled()
+        room = max(0, self.identity.concurrency + self._pace.ahead - len(self.in_flight))
+        return room if self.max_tasks is None else min(room, self.max_tasks - self._claimed)
+
+    def _trade(self, room: int) -> int:
+        """Exchange outcomes for claims in one transaction, then start what was claimed."""
+        self._collect()
+        ended, claims = self._exchange.trade(room)
+        for outcome in ended:
+            self.in_flight.remove(outcome.claim)
+        self._claimed += len(claims)
+        executions = list(self._exchange.executions(claims))
+        for execution in executions:
+            self.in_flight.add(execution)
+        for execution in executions:
+            self.pool.submit(execution)
+        return len(ended) + len(claims)
+
+    def _collect(self) -> None:
+        """Move finished outcomes from the mailbox to the exchange."""
+        while not self._mailbox.empty():
+            self._take(self._mailbox.get())
+
+    def _take(self, outcome: Outcome | None) -> None:
+        if outcome is not None:
+            self._exchange.pending.append(outcome)
+
+    def _wait(self, longest_seconds: float) -> None:
+        """Sleep until something finishes, somebody wakes this runner, or the time is over."""
+        try:
+            self._take(self._mailbox.get(timeout=longest_seconds))
+        except queue.Empty:
+            pass
+
+    def guarded(self, work: Callable[[], object]) -> bool:
+        """Do some work; after a fault wait longer each time instead of ending."""
+        try:
+            work()
+        except Exception as error:
+            self._pause_seconds = min(LONGEST_PAUSE_SECONDS, self._pause_seconds * 2 or 0.1)
+            self._explain(error)
+            connections[self.using].close()
+            return False
+        self._pause_seconds = 0.0
+        return True
+
+    def _explain(self, error: Exception) -> None:
+        if is_outage(error) or is_conflict(error):
+            logger.warning(
+                "The database does not answer (%s); trying again in %.1f s. Outcomes are kept.",
+                str(error).strip().partition("\n")[0],
+                self._pause_seconds,
+            )
+            return
+        logger.exception("A round failed; the next one follows in %.1f s.", self._pause_seconds)
+        if isinstance(error, DatabaseError):
+            self._exchange.separate()
+
+    # The end.
+
+    def _interrupt(self) -> None:
+        """Tell what still runs to stop, give it a moment, and release the rest."""
+        for execution in self.in_flight.all():
+            execution.context.cancel(Reason.SHUTDOWN)
+        until = time.monotonic() + self._grace_seconds
+        while self._is_busy() and time.monotonic() < until:
+            self._wait(max(0.0, until - time.monotonic()))
+            self.guarded(self.settle)
+        left = self.in_flight.all()
+        self.released = len(left)
+        for execution in left:
+            line = "The worker stopped before the task had ended, so it was given back."
+            self._exchange.pending.append(execution.release(line))
+        self.guarded(self.settle)
+
+    def _give_back(self) -> None:
+        for execution in self.pool.take_back():
+            self._exchange.pending.append(execution.release(""))
+
+    def _is_busy(self) -> bool:
+        unread = not self._mailbox.empty()
+        return bool(self.in_flight) or bool(self._exchange.pending) or unread
+
+    def _remaining_seconds(self) -> float:
+        if self._deadline is None:
+            return self.poll_seconds
+        return max(0.0, self._deadline - time.monotonic())

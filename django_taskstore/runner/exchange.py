@@ -1,0 +1,193 @@
+"""One transaction a round: outcomes in, claims out.
+
+Owns `Exchange`: the outcomes that still have to land, the queues to ask, and what claims of
+canceled or unknown definitions come to. An outcome stays until it has landed or its claim
+is lost; it survives any number of failed rounds.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from datetime import datetime
+
+from django.db import DatabaseError
+
+from django_taskstore import claims as claiming
+from django_taskstore import switchboard
+from django_taskstore.claims import Claim
+from django_taskstore.database.errors import is_conflict, is_outage
+from django_taskstore.database.transactions import repeat_on_conflict, writing
+from django_taskstore.definitions import known
+from django_taskstore.exceptions import Cancel, InvalidOutput
+from django_taskstore.executor import Execution
+from django_taskstore.outcomes import Outcome, announce, record
+from django_taskstore.registry import registry
+from django_taskstore.runner.heartbeat import Identity
+from django_taskstore.statuses import Ending
+
+logger = logging.getLogger("django_taskstore.worker")
+
+ALL_QUEUES = "*"
+SWITCHES_SECONDS = 1.0
+
+
+class Exchange:
+    """Trades outcomes for claims.
+
+    Args:
+        identity: the worker that claims.
+        lease_seconds: how long its claims hold without a heartbeat.
+    """
+
+    def __init__(self, identity: Identity, *, lease_seconds: float) -> None:
+        self.identity = identity
+        self.lease_seconds = lease_seconds
+        self.using = identity.using
+        self.pending: list[Outcome] = []
+        self.started_at: datetime | None = None
+        self.found_nothing = False
+        self.has_more = False
+        self._turn = 0
+        self._without: set[int] = set()
+        self._alone = False
+        self._switches = switchboard.Switches([], frozenset(), {})
+        self._switches_at = float("-inf")
+
+    def trade(self, room: int) -> tuple[list[Outcome], list[Claim]]:
+        """Record what is pending and claim up to ``room`` tasks, in one transaction.
+
+        Returns:
+            The outcomes that are done with, landed or not, and the new claims.
+        """
+        queues = self._open_queues() if room > 0 else []
+        if not self.pending and not queues:
+            self.found_nothing, self.has_more = room > 0, False
+            return [], []
+        if self._alone:
+            return self._record_alone(), []
+        fresh = [outcome for outcome in self.pending if not outcome.landed]
+
+        def transact() -> tuple[list[Outcome], list[Claim]]:
+            with writing(self.using):
+                landed = record(fresh, self.using) if fresh else []
+                return landed, self._claim(queues, room)
+
+        landed, claims = repeat_on_conflict(self.using, transact)
+        self.found_nothing = room > 0 and not claims
+        self.has_more = 0 < room == len(claims)
+        return self._settle(landed), claims
+
+    def executions(self, claims: list[Claim]) -> Iterator[Execution]:
+        """Yield what can run; a claim that cannot gets its outcome at once."""
+        for claim in claims:
+            if not claim.takes_work:
+                reason = Cancel("The task definition is canceled or deleted.")
+                self.pending.append(Outcome(claim, Ending.CANCELED, exception=reason))
+            elif claim.alias not in registry:
+                self._without.add(claim.definition_id)
+                self.pending.append(Outcome(claim, Ending.RELEASED))
+            else:
+                yield Execution(claim)
+        self.has_more = self.has_more or bool(self.pending)
+
+    def separate(self) -> None:
+        """Record the pending outcomes one by one next: one of them spoils the transaction."""
+        self._alone = bool(self.pending)
+
+    @property
+    def has_left_all(self) -> bool:
+        """Whether operators asked this runner to leave every queue it serves."""
+        served = self._served()
+        return bool(served) and not set(served) - self._switches.left_by(self.started_at)
+
+    def _served(self) -> list[str]:
+        names = self.identity.queues
+        return self._switches.names if ALL_QUEUES in names else list(dict.fromkeys(names))
+
+    def _open_queues(self) -> list[str]:
+        """Return the queues to ask, the first one in turn so that none starves the others."""
+        if time.monotonic() - self._switches_at > SWITCHES_SECONDS:
+            self._switches = switchboard.read(self.using)
+            self._switches_at = time.monotonic()
+        closed = self._switches.paused | self._switches.left_by(self.started_at)
+        queues = [name for name in self._served() if name not in closed]
+        self._turn += 1
+        first = self._turn % len(queues) if queues else 0
+        return queues[first:] + queues[:first]
+
+    def _claim(self, queues: list[str], room: int) -> list[Claim]:
+        claimed: list[Claim] = []
+        for name in queues:
+            if len(claimed) < room:
+                claimed += claiming.claim(
+                    name,
+                    limit=room - len(claimed),
+                    worker=self.identity.id,
+                    lease_seconds=self.lease_seconds,
+                    using=self.using,
+                    without=self._without,
+                )
+        definitions = known({claim.definition_id for claim in claimed}, self.using)
+        for claim in claimed:
+            definition = definitions.get(claim.definition_id)
+            claim.alias = definition.alias if definition else ""
+            claim.takes_work = definition is not None and definition.takes_work
+        return claimed
+
+    def _settle(self, landed: list[Outcome]) -> list[Outcome]:
+        """Announce what landed, say what was lost, and forget both."""
+        done, self.pending = self.pending, []
+        landed = landed + [outcome for outcome in done if outcome.landed]
+        announce(landed)
+        kept = {id(outcome) for outcome in landed}
+        for outcome in done:
+            if id(outcome) not in kept:
+                say_lost(outcome)
+        return done
+
+    def _record_alone(self) -> list[Outcome]:
+        """Record each outcome in a transaction of its own; replace the one that cannot be."""
+        self._alone, outcomes, self.pending = False, self.pending, []
+        done: list[Outcome] = []
+        for outcome in outcomes:
+            try:
+                self.pending = [outcome]
+                landed = [] if outcome.landed else self._record_one(outcome)
+                done += self._settle(landed)
+            except DatabaseError as error:
+                self.pending = []
+                if is_outage(error) or is_conflict(error):
+                    self.pending = outcomes[len(done) :]
+                    raise
+                done += self._replace(outcome, error)
+        return done
+
+    def _record_one(self, outcome: Outcome) -> list[Outcome]:
+        with writing(self.using):
+            return record([outcome], self.using)
+
+    def _replace(self, outcome: Outcome, error: DatabaseError) -> list[Outcome]:
+        """End a task whose outcome the database refuses with a failure that says so."""
+        refused = InvalidOutput(f"The database refused the task's outcome: {error}")
+        bare = Outcome(
+            outcome.claim, Ending.FAILED, exception=refused, started_at=outcome.started_at
+        )
+        self.pending = [bare]
+        self._settle(self._record_one(bare))
+        return [outcome]
+
+
+def say_lost(outcome: Outcome) -> None:
+    """Log that an outcome came too late: no signal can, since nothing happened to the task."""
+    if outcome.ending is not Ending.RELEASED:
+        logger.warning(
+            "lease_lost %s id=%s claim=%s: the task ended, was rescued or was claimed again, so "
+            "its outcome (%s) was not recorded.",
+            outcome.claim.alias,
+            outcome.claim.id,
+            outcome.claim.claim_seq,
+            outcome.ending,
+            extra={"event": "lease_lost", "task_id": outcome.claim.id},
+        )

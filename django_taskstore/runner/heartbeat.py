@@ -1,0 +1,161 @@
+"""Keeping what this process holds, and hearing what became of it.
+
+Owns the heartbeat thread and its database connection: it renews leases, saves progress and
+logs of running tasks, tells them to stop when they were canceled or ran too long, and
+rescues other workers' tasks. It may not claim or record an outcome.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db import connections
+from django.utils import timezone
+
+from django_taskstore import claims, maintenance
+from django_taskstore.conf import settings
+from django_taskstore.context import Reason
+from django_taskstore.database.clock import DatabaseNow, read_now
+from django_taskstore.executor import Execution
+from django_taskstore.models import Worker
+from django_taskstore.runner.in_flight import InFlight
+
+logger = logging.getLogger("django_taskstore.worker")
+
+TICK_SECONDS = 1.0
+PURGE_SECONDS = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who this worker is, for the rows it claims and for people."""
+
+    id: uuid.UUID
+    queues: Sequence[str]
+    concurrency: int
+    using: str
+
+
+class Heartbeat(threading.Thread):
+    """Renews leases until stopped; a fault is logged and the next beat tries again.
+
+    Args:
+        identity: the worker.
+        in_flight: what it holds.
+        lease_seconds: the length of a renewed lease.
+    """
+
+    def __init__(self, identity: Identity, in_flight: InFlight, *, lease_seconds: float) -> None:
+        super().__init__(name="taskstore-heartbeat", daemon=True)
+        self.identity = identity
+        self.in_flight = in_flight
+        self.lease_seconds = lease_seconds
+        self.beat_seconds = min(settings.HEARTBEAT_SECONDS, lease_seconds / 3)
+        self._stopping = threading.Event()
+        self._beat_at = time.monotonic() + self.beat_seconds
+        self._purge_at = time.monotonic() + PURGE_SECONDS
+
+    def stop(self) -> None:
+        """Ask the thread to end."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Beat until stopped."""
+        try:
+            while not self._stopping.wait(min(TICK_SECONDS, self.beat_seconds / 2)):
+                try:
+                    self.tick()
+                except Exception:
+                    logger.exception("Heartbeat failed; the next one tries again.")
+                    connections[self.identity.using].close()
+        finally:
+            connections.close_all()
+
+    def tick(self) -> None:
+        """Do what is due: the small things each second, the beat each few."""
+        started = [one for one in self.in_flight.all() if one.started_at is not None]
+        self._stop_overdue(started)
+        self._report(started)
+        if time.monotonic() >= self._beat_at:
+            self._beat_at = time.monotonic() + self.beat_seconds
+            self.beat()
+        else:
+            running = settled(started)
+            tell_canceled(running, claims.canceled([one.claim for one in running]))
+
+    def beat(self) -> None:
+        """Renew leases, rescue, say that this worker lives, and purge now and then."""
+        self._renew()
+        maintenance.rescue(self.identity.using)
+        announce(self.identity, running=len(self.in_flight))
+        if settings.RETENTION and time.monotonic() >= self._purge_at:
+            self._purge_at = time.monotonic() + PURGE_SECONDS
+            maintenance.purge_by_retention(self.identity.using, budget_seconds=2.0)
+
+    def _renew(self) -> None:
+        held = self.in_flight.all()
+        renewal = claims.renew([one.claim for one in held], lease_seconds=self.lease_seconds)
+        tell_canceled(held, renewal.canceled)
+        for execution in held:
+            if execution.claim.id in renewal.lost:
+                execution.context.cancel(Reason.LEASE_LOST)
+
+    def _stop_overdue(self, started: list[Execution]) -> None:
+        now = timezone.now()
+        for execution in started:
+            deadline = execution.context.deadline
+            if deadline is not None and now >= deadline:
+                execution.context.cancel(Reason.TIMEOUT)
+
+    def _report(self, started: list[Execution]) -> None:
+        for execution in started:
+            details = execution.log.unsaved()
+            progress = execution.context.unsaved_progress()
+            claims.report(execution.claim, details=details, progress=progress)
+
+
+def settled(started: list[Execution]) -> list[Execution]:
+    """Return what has run for a second: shorter tasks end before an answer could reach them."""
+    now = timezone.now()
+    return [
+        one
+        for one in started
+        if one.started_at is not None and (now - one.started_at).total_seconds() >= TICK_SECONDS
+    ]
+
+
+def tell_canceled(executions: list[Execution], ids: frozenset[int]) -> None:
+    """Tell those executions to stop whose tasks somebody asked to cancel."""
+    for execution in executions:
+        if execution.claim.id in ids:
+            execution.context.cancel(Reason.CANCELED)
+
+
+def announce(identity: Identity, *, running: int) -> None:
+    """Write the worker's row, which people read and no code judges by."""
+    workers = Worker.objects.using(identity.using)
+    seen = {"heartbeat_at": DatabaseNow(), "running": running}
+    if not workers.filter(pk=identity.id).update(**seen):
+        now = read_now(identity.using)
+        workers.create(
+            id=identity.id,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            queues=list(identity.queues),
+            concurrency=identity.concurrency,
+            running=running,
+            started_at=now,
+            heartbeat_at=now,
+        )
+
+
+def withdraw(identity: Identity) -> None:
+    """Remove the worker's row: it has stopped in order."""
+    Worker.objects.using(identity.using).filter(pk=identity.id).delete()

@@ -1,0 +1,195 @@
+"""Where handlers run: threads, one event loop for async ones, or the caller's own thread.
+
+Owns the three pools, which share one interface. A pool calls ``finished`` with each
+execution and its outcome; it records nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from django.db import connections
+
+from django_taskstore.executor import Execution
+from django_taskstore.outcomes import Outcome
+
+Finished = Callable[[Execution, Outcome], None]
+
+
+class Pool(Protocol):
+    """What the dispatcher asks of a pool."""
+
+    def submit(self, execution: Execution) -> None:
+        """Run an execution as soon as there is room."""
+
+    def take_back(self) -> list[Execution]:
+        """Return the executions that have not started; they will not."""
+
+    def waiting_seconds(self) -> float:
+        """Return how long nothing that waits has started, 0 when nothing waits."""
+
+    def stop(self) -> None:
+        """End once what runs has ended; do not wait for it."""
+
+
+class InlinePool:
+    """Runs each execution at once on the caller's thread, for `run_once` and tests."""
+
+    def __init__(self, finished: Finished) -> None:
+        self.finished = finished
+
+    def submit(self, execution: Execution) -> None:
+        """Run the execution now."""
+        self.finished(execution, execution.run())
+
+    def take_back(self) -> list[Execution]:
+        """Nothing ever waits."""
+        return []
+
+    def waiting_seconds(self) -> float:
+        """Nothing ever waits."""
+        return 0.0
+
+    def stop(self) -> None:
+        """Nothing runs any more."""
+
+
+class HandlerThreads:
+    """Runs executions on threads, made when they are needed, and async ones on a loop.
+
+    The threads are daemons: a handler that never returns must not keep the process alive
+    once its task was given back.
+
+    Args:
+        size: the most threads.
+        finished: called on the handler's thread.
+    """
+
+    def __init__(self, size: int, finished: Finished) -> None:
+        self.size = size
+        self.finished = finished
+        self._queue: queue.SimpleQueue[Execution | None] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._idle = 0
+        self._moved_at = time.monotonic()
+        self._loop = EventLoop(size, finished)
+        self._lock = threading.Lock()
+
+    def submit(self, execution: Execution) -> None:
+        """Run an execution as soon as a thread is free; an async one at once."""
+        if execution.is_async:
+            self._loop.submit(execution)
+            return
+        if self._queue.empty():
+            self._moved_at = time.monotonic()
+        self._queue.put(execution)
+        with self._lock:
+            if self._idle < self._queue.qsize() and len(self._threads) < self.size:
+                self._add_thread()
+
+    def take_back(self) -> list[Execution]:
+        """Return the executions that have not started; they will not."""
+        taken = self._loop.take_back()
+        while True:
+            try:
+                execution = self._queue.get_nowait()
+            except queue.Empty:
+                return taken
+            if execution is not None:
+                taken.append(execution)
+
+    def waiting_seconds(self) -> float:
+        """Return how long nothing that waits has started, 0 when nothing waits."""
+        return 0.0 if self._queue.empty() else time.monotonic() - self._moved_at
+
+    def stop(self) -> None:
+        """Let each thread end after what it runs."""
+        for _ in self._threads:
+            self._queue.put(None)
+        self._loop.stop()
+
+    def _add_thread(self) -> None:
+        name = f"taskstore-handler-{len(self._threads) + 1}"
+        thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _work(self) -> None:
+        try:
+            while (execution := self._next()) is not None:
+                self._moved_at = time.monotonic()
+                self.finished(execution, execution.run())
+        finally:
+            connections.close_all()
+
+    def _next(self) -> Execution | None:
+        self._idle += 1
+        try:
+            return self._queue.get()
+        finally:
+            self._idle -= 1
+
+
+class EventLoop:
+    """Runs async executions concurrently on one event loop of its own.
+
+    Args:
+        size: the most coroutines at the same time.
+        finished: called on the loop's thread.
+    """
+
+    def __init__(self, size: int, finished: Finished) -> None:
+        self.size = size
+        self.finished = finished
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._waiting: deque[Execution] = deque()
+        self._running = 0
+        self._lock = threading.Lock()
+
+    def submit(self, execution: Execution) -> None:
+        """Run an execution as soon as there is room."""
+        with self._lock:
+            self._waiting.append(execution)
+        self._start_next()
+
+    def take_back(self) -> list[Execution]:
+        """Return the executions that have not started; they will not."""
+        with self._lock:
+            taken = list(self._waiting)
+            self._waiting.clear()
+        return taken
+
+    def stop(self) -> None:
+        """Stop the loop; what still runs on it is abandoned."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._loop = None
+
+    def _start_next(self) -> None:
+        with self._lock:
+            if not self._waiting or self._running >= self.size:
+                return
+            execution = self._waiting.popleft()
+            self._running += 1
+            loop = self._running_loop()
+        asyncio.run_coroutine_threadsafe(self._run(execution), loop)
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            run = self._loop.run_forever
+            threading.Thread(target=run, name="taskstore-async", daemon=True).start()
+        return self._loop
+
+    async def _run(self, execution: Execution) -> None:
+        outcome = await execution.run_async()
+        with self._lock:
+            self._running -= 1
+        self.finished(execution, outcome)
+        self._start_next()

@@ -1,0 +1,182 @@
+"""The runner as its users see it: start, stop, is_running, run_once.
+
+Owns `TaskQueueRunner`, which puts a dispatcher, a pool of threads, a heartbeat and, on
+PostgreSQL, a listener together, and takes them apart again.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+
+from django.db import connections
+
+from django_taskstore.conf import settings
+from django_taskstore.database.servers import is_postgresql
+from django_taskstore.definitions import queue_database
+from django_taskstore.notifier import Listener
+from django_taskstore.runner.dispatcher import Dispatcher
+from django_taskstore.runner.exchange import ALL_QUEUES
+from django_taskstore.runner.heartbeat import Heartbeat, Identity, announce, withdraw
+from django_taskstore.runner.pool import HandlerThreads
+from django_taskstore.validation import validate_queue_name
+
+
+class TaskQueueRunner:
+    """Works queues: claims their tasks, runs them on threads, and records what came of them.
+
+    Args:
+        *queues: names, or "*" for all; ``default`` when there is none.
+        concurrency: tasks at the same time; MAX_CONCURRENCY by default.
+        poll_seconds: the longest sleep when there is nothing to do; POLL_SECONDS by default.
+        lease_seconds: how long a claim holds without a heartbeat; LEASE_SECONDS by default.
+        max_tasks: stop after so many tasks, to give memory back; None for no limit.
+
+    Raises:
+        InvalidQueueName: a name is not valid.
+        ValueError: a number is not above 0.
+    """
+
+    def __init__(
+        self,
+        *queues: str,
+        concurrency: int | None = None,
+        poll_seconds: float | None = None,
+        lease_seconds: float | None = None,
+        max_tasks: int | None = None,
+    ) -> None:
+        self.queues = tuple(
+            name if name == ALL_QUEUES else validate_queue_name(name)
+            for name in queues or ("default",)
+        )
+        self.concurrency = int(positive("concurrency", concurrency, settings.MAX_CONCURRENCY))
+        self.poll_seconds = positive("poll_seconds", poll_seconds, settings.POLL_SECONDS)
+        self.lease_seconds = positive("lease_seconds", lease_seconds, settings.LEASE_SECONDS)
+        self.max_tasks = max_tasks
+        self._thread: threading.Thread | None = None
+        self._dispatcher = self._make_dispatcher()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the loop runs, also while it stops."""
+        return self._thread is not None and self._thread.is_alive()
+
+    @property
+    def released(self) -> int:
+        """How many running tasks the last stop gave back because its time was over."""
+        return self._dispatcher.released
+
+    @property
+    def identity(self) -> Identity:
+        """Who this runner is in the rows it claims."""
+        return self._dispatcher.identity
+
+    def start(self, *, until_empty: bool = False) -> None:
+        """Start the loop on a thread of its own and return.
+
+        Args:
+            until_empty: stop by itself once nothing is due and nothing runs.
+
+        Raises:
+            RuntimeError: it runs already.
+        """
+        if self.is_running:
+            raise RuntimeError("This runner runs already; stop() it first, or make another one.")
+        self._dispatcher = self._make_dispatcher()
+        self._thread = threading.Thread(
+            target=self._run,
+            args=(self._dispatcher, until_empty),
+            name="taskstore-dispatcher",
+            daemon=True,
+        )
+        self._thread.start()
+
+    def stop(self, *, timeout_seconds: float | None = None) -> None:
+        """Claim nothing more, and return once all running tasks have ended.
+
+        Args:
+            timeout_seconds: give back what still runs after so long; None waits for all.
+        """
+        self.request_stop(timeout_seconds=timeout_seconds)
+        self.join()
+
+    def request_stop(self, *, timeout_seconds: float | None = None) -> None:
+        """Ask the loop to stop and return at once; safe in a signal handler."""
+        self._dispatcher.request_stop(timeout_seconds=timeout_seconds)
+
+    def abandon(self) -> None:
+        """Give back at once what still runs; safe in a signal handler."""
+        self._dispatcher.abandon()
+
+    def join(self, timeout_seconds: float | None = None) -> None:
+        """Wait for the loop's end."""
+        if self._thread is not None:
+            self._thread.join(timeout_seconds)
+
+    def run_once(self) -> int:
+        """Do one round here and now, running what is claimed on this thread.
+
+        Returns:
+            The number of tasks claimed or ended; 0 means there was nothing to do.
+
+        Raises:
+            RuntimeError: the loop runs, and does its own rounds.
+        """
+        if self.is_running:
+            raise RuntimeError("This runner's loop runs and does its own rounds; stop() it first.")
+        heartbeat = self._heartbeat(self._dispatcher)
+        heartbeat.start()
+        try:
+            return self._dispatcher.round(promote=True) + self._dispatcher.settle()
+        finally:
+            heartbeat.stop()
+
+    def _make_dispatcher(self) -> Dispatcher:
+        return Dispatcher(
+            Identity(uuid.uuid4(), self.queues, self.concurrency, queue_database()),
+            lease_seconds=self.lease_seconds,
+            poll_seconds=self.poll_seconds,
+            max_tasks=self.max_tasks,
+        )
+
+    def _heartbeat(self, dispatcher: Dispatcher) -> Heartbeat:
+        return Heartbeat(
+            dispatcher.identity, dispatcher.in_flight, lease_seconds=self.lease_seconds
+        )
+
+    def _run(self, dispatcher: Dispatcher, until_empty: bool) -> None:  # noqa: FBT001 - a thread's target
+        heartbeat, listener = self._heartbeat(dispatcher), listen(dispatcher)
+        dispatcher.pool = HandlerThreads(self.concurrency, dispatcher.finished)
+        try:
+            heartbeat.start()
+            dispatcher.guarded(lambda: announce(dispatcher.identity, running=0))
+            dispatcher.work(until_empty=until_empty)
+            dispatcher.drain()
+            dispatcher.guarded(lambda: withdraw(dispatcher.identity))
+        finally:
+            dispatcher.pool.stop()
+            heartbeat.stop()
+            if listener is not None:
+                listener.stop()
+            connections.close_all()
+
+
+def listen(dispatcher: Dispatcher) -> Listener | None:
+    """Start a listener that wakes the dispatcher, where the database has one to offer."""
+    if not (is_postgresql(dispatcher.using) and settings.NOTIFY):
+        return None
+    listener = Listener(dispatcher.using, lambda _queue_name: dispatcher.wake())
+    listener.start()
+    return listener
+
+
+def positive(name: str, given: float | None, default: float) -> float:
+    """Return the given number or the default.
+
+    Raises:
+        ValueError: it is not above 0.
+    """
+    value = default if given is None else given
+    if value <= 0:
+        raise ValueError(f"{name} is {value!r}, expected a number above 0.")
+    return value

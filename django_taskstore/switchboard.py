@@ -1,0 +1,63 @@
+"""What operators asked of queues: which exist, which are paused, which should be left.
+
+Owns reads and writes of `Queue` rows for enqueue and the runner. A pause is seen within a
+second; claims never join this table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import IntegrityError, transaction
+
+from django_taskstore.database.committed import CommittedCache
+from django_taskstore.models import Queue
+
+known_queues: CommittedCache[bool] = CommittedCache(60.0)
+
+
+def ensure(name: str, using: str) -> None:
+    """Make the queue's row if this process has not seen it."""
+    if known_queues.get(using, name):
+        return
+    if not Queue.objects.using(using).filter(name=name).exists():
+        try:
+            with transaction.atomic(using=using):
+                Queue.objects.using(using).create(name=name)
+        except IntegrityError:
+            pass  # Another process made it between the look and the insert.
+    known_queues.put(using, name, True)
+
+
+@dataclass(frozen=True, slots=True)
+class Switches:
+    """What the queue table says at one moment.
+
+    Attributes:
+        names: all queues, sorted.
+        paused: those that are paused.
+        stop_requested_at: when runners were last asked to leave a queue, by its name.
+    """
+
+    names: list[str]
+    paused: frozenset[str]
+    stop_requested_at: dict[str, datetime]
+
+    def left_by(self, started_at: datetime | None) -> set[str]:
+        """Return the queues that a runner started at this database time should leave."""
+        if started_at is None:
+            return set()
+        asked = self.stop_requested_at.items()
+        return {name for name, requested_at in asked if requested_at > started_at}
+
+
+def read(using: str) -> Switches:
+    """Read all queues in one statement."""
+    columns = ("name", "paused_at", "stop_requested_at")
+    rows = list(Queue.objects.using(using).order_by("name").values_list(*columns))
+    return Switches(
+        names=[name for name, _, _ in rows],
+        paused=frozenset(name for name, paused_at, _ in rows if paused_at),
+        stop_requested_at={name: asked for name, _, asked in rows if asked},
+    )
