@@ -1,7 +1,7 @@
 """Django settings of the tests, for the database that TASKSTORE_TEST_DB names.
 
 A worker process that a test starts uses the same settings, with TASKSTORE_TEST_DB_NAME set
-to the name of the test's database.
+to the name of the test's database. TASKSTORE_TEST_SUFFIX keeps runs side by side apart.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import tempfile
 from pathlib import Path
 
 BACKEND = os.environ.get("TASKSTORE_TEST_DB", "sqlite")
-SQLITE_FILE = Path(tempfile.gettempdir()) / f"taskstore-tests-{os.getuid()}.sqlite3"
+NAME = f"taskstore{os.environ.get('TASKSTORE_TEST_SUFFIX', '')}"
+SQLITE_FILE = Path(tempfile.gettempdir()) / f"{NAME}-tests-{os.getuid()}.sqlite3"
 
 SERVERS = {
     "sqlite": {
@@ -25,7 +26,7 @@ SERVERS = {
     },
     "postgresql": {
         "ENGINE": "django.db.backends.postgresql",
-        "NAME": "taskstore",
+        "NAME": NAME,
         "HOST": os.environ.get("PGHOST", "127.0.0.1"),
         "PORT": os.environ.get("PGPORT", "5432"),
         "USER": os.environ.get("PGUSER", "postgres"),
@@ -33,7 +34,7 @@ SERVERS = {
     },
     "mysql": {
         "ENGINE": "django.db.backends.mysql",
-        "NAME": "taskstore",
+        "NAME": NAME,
         "HOST": os.environ.get("MYSQL_HOST", "127.0.0.1"),
         "PORT": os.environ.get("MYSQL_PORT", "3306"),
         "USER": os.environ.get("MYSQL_USER", "root"),
