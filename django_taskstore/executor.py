@@ -79,6 +79,7 @@ class Execution:
         self.context = TaskContext(attempt=claim.attempts)
         self.log = Log(claim.details)
         self.started_at: datetime | None = None
+        self._began = 0.0
         self.run_seconds = 0.0
 
     @property
@@ -94,7 +95,7 @@ class Execution:
 
     def run(self) -> Outcome:
         """Run the handler on this thread and return what came of it."""
-        with hygiene(), self._stopwatch():
+        with hygiene():
             try:
                 handler = self._begin()
                 if self.handler_class.atomic:
@@ -133,6 +134,7 @@ class Execution:
     def _begin(self) -> Any:
         """Make the handler's instance for this run and say that the task has started."""
         self.started_at = timezone.now()
+        self._began = time.perf_counter()
         if self.timeout_seconds is not None:
             self.context.deadline = self.started_at + timedelta(seconds=self.timeout_seconds)
         handler = self.handler_class(
@@ -148,14 +150,6 @@ class Execution:
             attempt=self.claim.attempts,
         )
         return handler
-
-    @contextlib.contextmanager
-    def _stopwatch(self) -> Iterator[None]:
-        began = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.run_seconds = time.perf_counter() - began
 
     def _cancel_with_context(self, work: asyncio.Future[Any]) -> None:
         """Cancel a plain async handler with its context; one that takes the context decides."""
@@ -192,11 +186,14 @@ class Execution:
 
     def _outcome(self, result: Result) -> Outcome:
         """Return the outcome of this claim for what the call came to."""
+        if self._began:
+            self.run_seconds = time.perf_counter() - self._began
         self._log_exception(result)
         texts: dict[str, Any] = {
             "details": str(self.log) if self.log.changed else None,
             "progress": self.context.progress,
             "started_at": self.started_at,
+            "run_seconds": self.run_seconds,
         }
         exception = result.exception
         if result.ending is Ending.RELEASED and self.fails_when_lost:

@@ -46,6 +46,13 @@ def because(exception: BaseException | None) -> str:
     return f" error={type(exception).__name__}: {text:.300}"
 
 
+def ran(kwargs: dict[str, Any]) -> str:
+    """Return the part of a line that says how long the handler ran, if it did."""
+    outcome = kwargs.get("outcome")
+    started = outcome is not None and outcome.started_at is not None
+    return f" run={outcome.run_seconds:.3f}s" if started else ""
+
+
 @receiver(signals.task_started, dispatch_uid="django_taskstore.logs.started")
 def started(**kwargs: Any) -> None:
     """Log a start."""
@@ -55,7 +62,7 @@ def started(**kwargs: Any) -> None:
 @receiver(signals.task_succeeded, dispatch_uid="django_taskstore.logs.succeeded")
 def succeeded(**kwargs: Any) -> None:
     """Log a success."""
-    say(logging.INFO, "success", kwargs)
+    say(logging.INFO, "success", kwargs, ran(kwargs))
 
 
 @receiver(signals.task_retried, dispatch_uid="django_taskstore.logs.retried")
@@ -69,7 +76,7 @@ def retried(**kwargs: Any) -> None:
 @receiver(signals.task_failed, dispatch_uid="django_taskstore.logs.failed")
 def failed(**kwargs: Any) -> None:
     """Log a failure."""
-    say(logging.ERROR, "failed", kwargs, because(kwargs.get("exception")))
+    say(logging.ERROR, "failed", kwargs, ran(kwargs) + because(kwargs.get("exception")))
 
 
 @receiver(signals.task_canceled, dispatch_uid="django_taskstore.logs.canceled")

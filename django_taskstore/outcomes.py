@@ -59,6 +59,7 @@ class Outcome:
         wait_seconds: the delay of a retry or snooze.
         exception: what the handler raised, or what stands for it.
         started_at: when the handler was called, an aware datetime; None if it never was.
+        run_seconds: how long the handler ran.
         landed: whether it is already recorded, as an atomic handler's is.
     """
 
@@ -70,6 +71,7 @@ class Outcome:
     wait_seconds: float = 0.0
     exception: BaseException | None = None
     started_at: datetime | None = None
+    run_seconds: float = 0.0
     landed: bool = False
 
     @property

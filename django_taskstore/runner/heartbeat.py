@@ -13,7 +13,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from django.db import connections
@@ -50,13 +50,22 @@ class Heartbeat(threading.Thread):
         identity: the worker.
         in_flight: what it holds.
         lease_seconds: the length of a renewed lease.
+        wake: called when a rescue has put tasks back on queues.
     """
 
-    def __init__(self, identity: Identity, in_flight: InFlight, *, lease_seconds: float) -> None:
+    def __init__(
+        self,
+        identity: Identity,
+        in_flight: InFlight,
+        *,
+        lease_seconds: float,
+        wake: Callable[[], None],
+    ) -> None:
         super().__init__(name="taskstore-heartbeat", daemon=True)
         self.identity = identity
         self.in_flight = in_flight
         self.lease_seconds = lease_seconds
+        self.wake = wake
         self.beat_seconds = min(settings.HEARTBEAT_SECONDS, lease_seconds / 3)
         self._stopping = threading.Event()
         self._beat_at = time.monotonic() + self.beat_seconds
@@ -93,7 +102,8 @@ class Heartbeat(threading.Thread):
     def beat(self) -> None:
         """Renew leases, rescue, say that this worker lives, and purge now and then."""
         self._renew()
-        maintenance.rescue(self.identity.using)
+        if maintenance.rescue(self.identity.using):
+            self.wake()
         announce(self.identity, running=len(self.in_flight))
         if settings.RETENTION and time.monotonic() >= self._purge_at:
             self._purge_at = time.monotonic() + PURGE_SECONDS

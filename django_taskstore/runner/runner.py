@@ -141,7 +141,10 @@ class TaskQueueRunner:
 
     def _heartbeat(self, dispatcher: Dispatcher) -> Heartbeat:
         return Heartbeat(
-            dispatcher.identity, dispatcher.in_flight, lease_seconds=self.lease_seconds
+            dispatcher.identity,
+            dispatcher.in_flight,
+            lease_seconds=self.lease_seconds,
+            wake=dispatcher.wake,
         )
 
     def _run(self, dispatcher: Dispatcher, until_empty: bool) -> None:  # noqa: FBT001 - a thread's target

@@ -1,0 +1,71 @@
+"""Several worker processes under one parent: what dies is replaced, nothing is orphaned."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from django_taskstore import enqueue
+from django_taskstore.models import QueuedTask, Worker
+from tests.helpers import wait_until, workers
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.faults]
+
+
+def living():
+    """Return the process ids of the worker rows."""
+    return sorted(Worker.objects.values_list("pid", flat=True))
+
+
+def is_alive(pid):
+    """Tell whether a process exists and is not a zombie."""
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_a_killed_child_is_replaced_and_its_task_is_finished(ledger):
+    with workers(
+        1, "--processes", "2", "--unstuck-minutes", "0.05", "--interval", "0.2", ledger=ledger
+    ) as (parent,):
+        before = wait_until(lambda: len(living()) == 2 and living(), what="two children")
+        task = enqueue("Ledger", {"seconds": 1.5})
+        wait_until(lambda: task.pk in ledger.starts(), what="the start")
+        victim = next(line.pid for line in ledger.lines() if line.task_id == task.pk)
+        assert victim in before
+        os.kill(victim, signal.SIGKILL)
+        wait_until(lambda: set(living()) - set(before), what="a new child")
+        wait_until(lambda: QueuedTask.objects.filter(pk=task.pk, status="success").exists())
+        code, output = parent.stop()
+    assert code == 0
+    assert f"Worker process {victim} ended with signal 9" in output
+    assert QueuedTask.objects.get(pk=task.pk).lost_count == 1
+
+
+def test_children_stop_when_their_parent_is_killed(ledger):
+    with workers(1, "--processes", "2", ledger=ledger) as (parent,):
+        children = wait_until(lambda: len(living()) == 2 and living(), what="two children")
+        parent.send(signal.SIGKILL)
+        wait_until(lambda: not any(map(is_alive, children)), what="the children's end")
+    assert living() == []
+
+
+def test_sigterm_reaches_all_children(ledger):
+    tasks = [enqueue("Ledger", {"seconds": 1}) for _ in range(2)]
+    with workers(1, "--processes", "2", "--serial", ledger=ledger) as (parent,):
+        wait_until(lambda: len(ledger.starts()) == 2, what="both starts")
+        code, _ = parent.stop()
+    assert code == 0
+    assert ledger.ends() == {task.pk: 1 for task in tasks}
+    assert living() == []
+
+
+def test_wrong_usage_ends_the_parent_with_its_code(ledger):
+    with workers(1, "no spaces please", "--processes", "2", ledger=ledger) as (parent,):
+        code, output = parent.wait()
+    assert code == 2
+    assert "Queue name" in output
