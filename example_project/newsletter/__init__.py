@@ -1,0 +1,1 @@
+"""A small newsletter site: subscribers, issues, and the tasks that send them."""
