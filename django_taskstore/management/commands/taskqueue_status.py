@@ -1,0 +1,177 @@
+"""``manage.py taskqueue_status``: how the queues stand, for people or as JSON.
+
+Owns the table and the shape of the JSON; the numbers are `statistics`'.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from django_taskstore.management.arguments import StoreCommand, delay_words, find_queues, table
+from django_taskstore.management.readiness import ready_database
+from django_taskstore.statistics import QueueState, Snapshot, Tally, WorkerState, snapshot
+
+#: Raised when a key of the JSON changes its meaning or goes; new keys may come at any time.
+JSON_VERSION = 1
+HEAD = ("QUEUE", "QUEUED", "SCHEDULED", "PAUSED", "RUNNING", "FAILED", "OLDEST", "WORKERS", "STATE")
+
+
+class Command(StoreCommand):
+    """Show how the queues stand."""
+
+    help = "Show what waits, runs and has failed on each queue, and what needs a look."
+    epilog = """\
+examples:
+  manage.py taskqueue_status
+  manage.py taskqueue_status emails reports
+  manage.py taskqueue_status --json | jq .ok
+  manage.py taskqueue_status -v 2                 the workers too
+
+QUEUED may be claimed now, SCHEDULED waits for its time, PAUSED is paused one by one, OLDEST
+is the age of the longest waiting task. A number with + is a lower bound: failed tasks are
+counted among the 20,000 newest attempt records, paused ones among the 100,000 newest tasks.
+
+exit codes: 0 shown, whatever it shows · 2 wrong usage, or no such queue · 3 database not ready
+"""
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the options."""
+        parser.add_argument("queues", nargs="*", metavar="QUEUE", help="all queues by default")
+        parser.add_argument("--json", action="store_true", help="one JSON object, for programs")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        """Read and print.
+
+        Raises:
+            CommandError: with the exit code that says why.
+        """
+        using = ready_database()
+        names = [queue.name for queue in find_queues(options["queues"] or ["*"], using)]
+        seen = snapshot(using, names)
+        if options["json"]:
+            self.stdout.write(json.dumps(as_json(seen), ensure_ascii=False, indent=2))
+            return
+        self.stdout.write(as_table(seen) if seen.queues else "There is no queue yet.")
+        if options["verbosity"] > 1:
+            self.stdout.write("\n".join(["", *worker_lines(seen)]))
+        if seen.warnings and options["verbosity"]:
+            self.stdout.write("")
+            for warning in seen.warnings:
+                self.stdout.write(self.style.WARNING(f"! {warning.text}"))
+
+
+def as_table(seen: Snapshot) -> str:
+    """Return a line for each queue, and one for all when there are several."""
+    rows = [HEAD, *(queue_cells(state) for state in seen.queues)]
+    if len(seen.queues) > 1:
+        totals = [str(tally) for tally in seen.totals.values()]
+        rows.append(("total", *totals, "", str(len(seen.workers)), ""))
+    return table(rows)
+
+
+def queue_cells(state: QueueState) -> tuple[str, ...]:
+    """Return one queue's line."""
+    numbers = (state.queued, state.scheduled, state.paused, state.running, state.failed)
+    cells = (str(n) if isinstance(n, Tally) else f"{n:,}" for n in numbers)
+    wait = state.oldest_wait_seconds
+    oldest = "-" if wait is None else delay_words(wait)
+    return (state.name, *cells, oldest, str(state.workers), state_words(state))
+
+
+def state_words(state: QueueState) -> str:
+    """Return whether a queue is open, and who paused it when and why."""
+    if state.paused_at is None:
+        return "open"
+    by = f" by {state.paused_by}" if state.paused_by else ""
+    reason = f": {state.pause_reason}" if state.pause_reason else ""
+    return f"paused{by} since {state.paused_at:%Y-%m-%d %H:%M} UTC{reason}"
+
+
+def worker_lines(seen: Snapshot) -> Iterator[str]:
+    """Yield a line for each worker."""
+    if not seen.workers:
+        yield "No worker has said within the last minute that it lives."
+        return
+    rows = [
+        (
+            worker.name,
+            f"{worker.running}/{worker.concurrency}",
+            f"{delay_words(worker.heartbeat_age_seconds)} ago",
+            " ".join(worker.queues),
+        )
+        for worker in seen.workers
+    ]
+    yield table([("WORKER", "RUNNING", "HEARTBEAT", "QUEUES"), *rows])
+
+
+def as_json(seen: Snapshot) -> dict[str, Any]:
+    """Return the stable form for programs."""
+    return {
+        "version": JSON_VERSION,
+        "time": iso(seen.time),
+        "ok": not seen.warnings,
+        "warnings": [
+            {
+                "code": warning.code,
+                "queue": warning.queue,
+                "since": iso(warning.since),
+                "text": warning.text,
+            }
+            for warning in seen.warnings
+        ],
+        "totals": {name: tally_json(tally) for name, tally in seen.totals.items()},
+        "queues": [queue_json(state) for state in seen.queues],
+        "workers": [worker_json(worker) for worker in seen.workers],
+    }
+
+
+def queue_json(state: QueueState) -> dict[str, Any]:
+    """Return one queue for programs."""
+    wait = state.oldest_wait_seconds
+    return {
+        "name": state.name,
+        "paused": state.is_paused,
+        "paused_at": iso(state.paused_at),
+        "paused_by": state.paused_by,
+        "pause_reason": state.pause_reason,
+        "stop_requested_at": iso(state.stop_requested_at),
+        "queued": state.queued,
+        "scheduled": state.scheduled,
+        "due": state.due,
+        "paused_tasks": tally_json(state.paused),
+        "running": state.running,
+        "expired_leases": state.expired,
+        "failed": tally_json(state.failed),
+        "oldest_wait_s": None if wait is None else round(wait, 3),
+        "workers": state.workers,
+    }
+
+
+def worker_json(worker: WorkerState) -> dict[str, Any]:
+    """Return one worker for programs."""
+    return {
+        "name": worker.name,
+        "host": worker.host,
+        "pid": worker.pid,
+        "queues": list(worker.queues),
+        "started_at": iso(worker.started_at),
+        "heartbeat_age_s": round(worker.heartbeat_age_seconds, 3),
+        "running": worker.running,
+        "concurrency": worker.concurrency,
+        "state": "running",
+    }
+
+
+def tally_json(tally: Tally) -> dict[str, Any]:
+    """Return a count for programs."""
+    return {"n": tally.n, "exact": tally.exact}
+
+
+def iso(moment: datetime | None) -> str | None:
+    """Return an aware datetime as ISO text, or None."""
+    return None if moment is None else moment.isoformat()

@@ -1,0 +1,18 @@
+"""How the queues stand right now, for `taskqueue_status` and the admin.
+
+`states` holds the values, `counts` the statements, `concerns` the warnings, and `snapshot`
+puts them together. Pure reads.
+"""
+
+from __future__ import annotations
+
+from django_taskstore.statistics.snapshot import snapshot
+from django_taskstore.statistics.states import (
+    QueueState,
+    Snapshot,
+    StatusWarning,
+    Tally,
+    WorkerState,
+)
+
+__all__ = ["QueueState", "Snapshot", "StatusWarning", "Tally", "WorkerState", "snapshot"]
