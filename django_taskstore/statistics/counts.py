@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Aggregate, Count, F, Max, Min, Q
+from django.db.models import Aggregate, Count, F, Max, Min, Q, QuerySet
 
 from django_taskstore.claims import rows
 from django_taskstore.database.expressions import Literal
@@ -82,11 +82,9 @@ def grouped(
 
 def paused(names: Sequence[str], using: str) -> dict[str, Tally]:
     """Count paused tasks by queue among the newest tasks."""
-    newest = rows(using).aggregate(newest=Max("pk"))["newest"] or 0
-    bottom = newest - PAUSED_AMONG
+    bottom, exact = window(rows(using), PAUSED_AMONG)
     found = rows(using).filter(pk__gt=bottom, queue_name__in=names, status=Status.PAUSED)
-    older = rows(using).filter(pk__lte=bottom)
-    return tallies(names, found, "queue_name", exact=bottom <= 0 or not older.exists())
+    return tallies(names, found, "queue_name", exact=exact)
 
 
 def failed(names: Sequence[str], using: str) -> dict[str, Tally]:
@@ -96,7 +94,7 @@ def failed(names: Sequence[str], using: str) -> dict[str, Tally]:
     none: a million successes cost nothing here. No index serves the status itself.
     """
     records = TaskAttempt.objects.using(using)
-    bottom = (records.aggregate(newest=Max("pk"))["newest"] or 0) - FAILED_AMONG
+    bottom, exact = window(records, FAILED_AMONG)
     found = records.filter(
         pk__gt=bottom,
         claim_seq=F("queued_task__claim_seq"),
@@ -104,8 +102,17 @@ def failed(names: Sequence[str], using: str) -> dict[str, Tally]:
         queued_task__status=Status.FAILED,
         queued_task__soft_deleted_at=None,
     )
-    exact = bottom <= 0 or not records.filter(pk__lte=bottom).exists()
     return tallies(names, found, "queued_task__queue_name", exact=exact)
+
+
+def window(table: QuerySet[Any], size: int) -> tuple[int, bool]:
+    """Return the id below the newest rows of a table, and whether they are all there are.
+
+    Two statements, since SQLite reads one end of an index at once but not both.
+    """
+    newest = table.aggregate(newest=Max("pk"))["newest"] or 0
+    eldest = table.aggregate(eldest=Min("pk"))["eldest"] or newest
+    return newest - size, eldest > newest - size
 
 
 def tallies(names: Sequence[str], found: Any, column: str, *, exact: bool) -> dict[str, Tally]:

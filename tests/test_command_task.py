@@ -1,0 +1,371 @@
+"""``manage.py task``: parameters, enqueue, help, lines and exit codes."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+from django import forms
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from django_taskstore import TaskHandler
+from django_taskstore.models import QueuedTask, TaskDefinition
+from tests.command_line import NO_DATABASE, finish, manage, start, without_migrations
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def parameters(*words):
+    """Return the parameters that the words give to a handler without a form."""
+    ran = manage("task", "Typed", *words)
+    assert ran.code == 0, ran.err
+    return json.loads(ran.out.split("Output: ")[1])["parameters"]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--name=Tom Jones"], {"name": "Tom Jones"}),
+        (["--name", "Tom"], {"name": "Tom"}),
+        (["--name", "Tom Jones", "--loud"], {"name": "Tom Jones", "loud": True}),
+        (["--flag"], {"flag": True}),
+        (["--flag", "--other=1"], {"flag": True, "other": "1"}),
+        (["--x=a=b"], {"x": "a=b"}),
+        (["--x="], {"x": ""}),
+        (["--n", "-5"], {"n": "-5"}),
+        (["--x=--y"], {"x": "--y"}),
+        (["--tag=a", "--tag", "b", "--tag=c"], {"tag": ["a", "b", "c"]}),
+        (["--dry-run"], {"dry-run": True}),
+        (["--text=5"], {"text": "5"}),
+    ],
+)
+def test_words_become_parameters(words, expected):
+    assert parameters(*words) == expected
+
+
+@pytest.mark.parametrize("name", ["set", "ver", "pythonpat", "trace", "no", "force", "enq", "par"])
+def test_the_beginning_of_an_option_is_a_parameter(name):
+    assert parameters(f"--{name}=5") == {name: "5"}
+
+
+@pytest.mark.parametrize(
+    "name", ["json", "queue", "priority", "run-after", "list", "alias", "args"]
+)
+def test_only_a_few_names_are_reserved(name):
+    assert parameters(f"--{name}=5") == {name: "5"}
+
+
+def test_reserved_names_have_three_ways_around():
+    assert parameters("--param", "settings=x", "--param=verbosity=3") == {
+        "settings": "x",
+        "verbosity": "3",
+    }
+    assert parameters("--params-json", '{"settings": "x"}') == {"settings": "x"}
+    assert parameters("--a=1", "--", "--settings=nowhere", "--version") == {
+        "a": "1",
+        "settings": "nowhere",
+        "version": True,
+    }
+
+
+def test_the_way_around_works_in_a_real_process():
+    ran = finish(start("task", "Typed", "--set=5", "--", "--settings=nowhere"))
+    assert ran.code == 0, ran.err
+    assert '"set": "5", "settings": "nowhere"' in ran.out
+
+
+def test_params_json_keeps_types_and_options_win():
+    given = '{"n": 5, "on": false, "none": null, "deep": {"a": [1.5]}, "name": "Ann"}'
+    assert parameters("--params-json", given, "--name=Tom") == {
+        "n": 5,
+        "on": False,
+        "none": None,
+        "deep": {"a": [1.5]},
+        "name": "Tom",
+    }
+
+
+def test_a_text_with_semicolons_is_read_as_a_list():
+    ran = manage("task", "Typed", "--items=a; b")
+    assert json.loads(ran.out.split("Output: ")[1])["array"] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["Tom"], "'Tom' is no parameter"),
+        (["--name", "Tom", "Jones"], "'Jones' is no parameter"),
+        (["--=x"], "'--=x' is no parameter"),
+        (["-x"], "'-x' is no parameter"),
+        (["--param", "x"], "--param 'x' is not NAME=VALUE"),
+        (["--param", "=x"], "--param '=x' is not NAME=VALUE"),
+        (["--params-json", "{"], "--params-json is not JSON"),
+        (["--params-json", "[1]"], "--params-json is a JSON list, expected an object"),
+        (["--params-json", '{"x": NaN}'], "which JSON does not know"),
+        (["--name=\udcff"], "which no database stores"),
+        (["--enqueue=maybe"], "--enqueue=maybe is neither yes nor no"),
+        (["--enqueue-queue=emails"], "need --enqueue=yes"),
+        (["--enqueue-priority=5"], "need --enqueue=yes"),
+        (["--enqueue-after=5"], "need --enqueue=yes"),
+        (["--enqueue", "--enqueue-queue=a b"], "Queue name 'a b' is not valid"),
+        (["--enqueue", "--enqueue-priority=101"], "Priority 101 is not valid"),
+        (["--enqueue", "--enqueue-priority=x"], "invalid int value"),
+        (["--enqueue", "--enqueue-after=soon"], "'soon' is neither a delay"),
+        (["--enqueue", "--enqueue-after=2030-01-31T09:00"], "has no time zone"),
+        (["--enqueue", "--enqueue-after=-5"], "'-5' is neither a delay"),
+    ],
+)
+def test_wrong_usage_exits_2(words, message):
+    ran = manage("task", "HelloWorldTask", *words)
+    assert ran.code == 2
+    assert message in ran.err
+    assert "Hello" not in ran.out
+    assert not QueuedTask.objects.exists()
+
+
+@pytest.mark.parametrize("words", [[], ["--name=x", "HelloWorldTask"]])
+def test_the_alias_comes_first(words):
+    ran = manage("task", *words)
+    assert ran.code == 2
+    assert "Expected an alias first" in ran.err
+
+
+@pytest.mark.parametrize("alias", ["HelloWorldTask", "hello-world-task", "hello_World_TASK"])
+def test_an_alias_is_found_however_it_is_typed(alias):
+    ran = manage("task", alias, "--name=Tom")
+    assert (ran.code, ran.err) == (0, "")
+    assert "INFO: Hello Tom!" in ran.out
+    assert "SUCCESS: HelloWorldTask succeeded in" in ran.out
+
+
+def test_an_option_of_the_command_may_stand_anywhere():
+    before = manage("task", "--verbosity", "0", "HelloWorldTask", "--name=Tom Jones")
+    after = manage("task", "HelloWorldTask", "--name=Tom", "-v", "0", "--loud")
+    assert (before.code, before.out, before.err) == (0, "", "")
+    assert (after.code, after.out, after.err) == (0, "", "")
+
+
+def test_a_near_miss_suggests_the_right_alias():
+    ran = manage("task", "HelloWordTask")
+    assert ran.code == 2
+    assert "did you mean HelloWorldTask?" in ran.err
+
+
+def test_a_failed_task_exits_1_with_its_error_lines_on_stderr():
+    ran = manage("task", "SayNo", "--line=no room")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.splitlines() == ["ERROR: no room", "CommandError: SayNo failed: no room"]
+
+
+def test_an_exception_exits_1_and_traceback_shows_where():
+    ran = manage("task", "Failing", "--message=bang")
+    assert ran.code == 1
+    assert "Failing failed: ValueError: bang" in ran.err
+    shown = finish(start("task", "Failing", "--traceback"))
+    assert shown.code == 1
+    assert "tasks.py" in shown.err
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("retry", "wants to run again in 0s, which only a worker does"),
+        ("snooze", "wants to run again in 0s, which only a worker does"),
+        ("cancel", "canceled itself: no longer wanted"),
+    ],
+)
+def test_a_task_that_did_not_end_well_exits_1(how, message):
+    ran = manage("task", "Steered", f"--how={how}")
+    assert ran.code == 1
+    assert message in ran.err
+
+
+def test_quiet_keeps_errors():
+    ran = manage("task", "SayNo", "--line=no room", "--verbosity=0")
+    assert (ran.code, ran.out) == (1, "")
+    assert "ERROR: no room" in ran.err
+
+
+def test_lines_are_coloured_when_asked():
+    plain = manage("task", "HelloWorldTask", "--no-color")
+    coloured = manage("task", "HelloWorldTask", "--force-color")
+    failed = manage("task", "SayNo", "--line=x", "--force-color")
+    assert "\x1b[" not in plain.out
+    assert "\x1b[" in coloured.out.splitlines()[0]
+    assert "\x1b[32;1mSUCCESS" in coloured.out
+    assert "\x1b[31;1mERROR: x" in failed.err
+
+
+def test_handlers_of_every_kind_run(add_handler):
+    class WithContext(TaskHandler):
+        def handle_with_context(self, context):
+            return {"attempt": context.attempt}
+
+    add_handler(WithContext)
+    assert manage("task", "WithContext").code == 0
+    assert '{"loop": true}' in manage("task", "AsyncHello").out
+    assert manage("task", "AtomicEffect").code == 0
+    assert manage("task", "AtomicEffect", "--fail").code == 1
+
+
+def test_ctrl_c_exits_130(add_handler):
+    class PressedCtrlC(TaskHandler):
+        def handle(self):
+            raise KeyboardInterrupt
+
+    add_handler(PressedCtrlC)
+    ran = manage("task", "PressedCtrlC")
+    assert (ran.code, ran.out) == (130, "")
+    assert "Interrupted" in ran.err
+
+
+def test_a_form_types_and_checks_parameters():
+    good = manage("task", "Invite", "--email=a@example.com", "--guests=5")
+    assert '{"email": "a@example.com", "guests": 5}' in good.out
+    bad = manage("task", "Invite", "--email=nobody")
+    assert bad.code == 2
+    assert "email: Enter a valid email address." in bad.err
+    unknown = manage("task", "Invite", "--email=a@example.com", "--x=1")
+    assert unknown.code == 2
+    assert "Invite has no parameter 'x'; it has 'email', 'guests'." in unknown.err
+
+
+def test_dashes_mean_underscores_where_the_form_says_so(add_handler):
+    class CleanForm(forms.Form):
+        dry_run = forms.BooleanField(required=False)
+        how = forms.ChoiceField(choices=[("", "any"), ("slow", "Slow"), ("fast", "Fast")])
+        days = forms.IntegerField(initial=7, required=False, help_text="how many to keep")
+
+    class CleanUp(TaskHandler):
+        form_class = CleanForm
+
+        def handle(self):
+            return self.parameters
+
+    add_handler(CleanUp)
+    ran = manage("task", "CleanUp", "--dry-run", "--how=slow")
+    assert '{"dry_run": true, "how": "slow"}' in ran.out
+    shown = manage("task", "CleanUp", "--help").out
+    assert "--dry_run  boolean" in shown
+    assert "choice, required, one of slow, fast" in shown
+    assert "integer, initially 7" in shown
+    assert "how many to keep" in shown
+
+
+def test_list():
+    ran = manage("task", "list")
+    assert ran.code == 0
+    lines = [" ".join(line.split()) for line in ran.out.splitlines()]
+    assert "HelloWorldTask default Hello World Say hello world" in lines
+
+
+def test_list_as_json():
+    facts = {fact["alias"]: fact for fact in json.loads(manage("task", "list", "--json").out)}
+    assert facts["Invite"]["parameters"] == ["email", "guests"]
+    assert facts["HelloWorldTask"] == {
+        "alias": "HelloWorldTask",
+        "title": "Hello World",
+        "description": "Say hello world",
+        "queue_name": "default",
+        "priority": 0,
+        "max_attempts": 1,
+        "parameters": None,
+    }
+    assert facts["RetryTwice"]["max_attempts"] == 3
+
+
+def test_list_takes_nothing_else():
+    ran = manage("task", "list", "--name=x")
+    assert ran.code == 2
+    assert "takes --json and nothing else" in ran.err
+
+
+def test_help_of_a_handler_and_of_the_command():
+    handler = manage("task", "hello-world-task", "--help")
+    assert handler.code == 0
+    assert handler.out.startswith("HelloWorldTask: Hello World\nSay hello world\n")
+    assert "parameters: any" in handler.out
+    for words in (["task", "--help"], ["task", "-h"], ["task", "list", "--help"], ["help", "task"]):
+        command = manage(*words)
+        assert command.code == 0
+        assert "examples:" in command.out
+        assert "--params-json OBJECT" in command.out
+        assert "exit codes:" in command.out
+
+
+@pytest.mark.parametrize("word", ["=yes", "=true", "=1", "=on", "=YES", ""])
+def test_enqueue_puts_the_task_on_its_queue(word):
+    ran = manage("task", "hello-world-task", "--name=Tom", f"--enqueue{word}")
+    task = QueuedTask.objects.get()
+    line = f"SUCCESS: HelloWorldTask was enqueued as task {task.pk} on queue default."
+    assert (ran.code, ran.out.strip()) == (0, line)
+    assert (task.definition.alias, task.parameters) == ("HelloWorldTask", {"name": "Tom"})
+    assert task.status == "queued"
+
+
+@pytest.mark.parametrize("word", ["no", "false", "0", "off"])
+def test_enqueue_no_runs_now(word):
+    assert "Hello World!" in manage("task", "HelloWorldTask", f"--enqueue={word}").out
+    assert not QueuedTask.objects.exists()
+
+
+def test_enqueue_types_parameters_and_refuses_bad_ones():
+    manage("task", "Invite", "--email=a@example.com", "--guests=5", "--enqueue")
+    assert QueuedTask.objects.get().parameters == {"email": "a@example.com", "guests": 5}
+    assert manage("task", "Invite", "--email=x", "--enqueue").code == 2
+    assert QueuedTask.objects.count() == 1
+
+
+def test_enqueue_takes_queue_priority_and_delay():
+    words = ["--enqueue", "--enqueue-queue=emails", "--enqueue-priority=-5", "--enqueue-after=5m"]
+    assert manage("task", "HelloWorldTask", *words).code == 0
+    task = QueuedTask.objects.get()
+    assert (task.queue_name, task.priority, task.status) == ("emails", -5, "scheduled")
+    wait = task.run_after - timezone.now()
+    assert timedelta(minutes=4) < wait <= timedelta(minutes=5)
+    assert task.parameters == {}
+
+
+def test_enqueue_takes_a_time():
+    when = "2040-01-31T09:00+02:00"
+    assert manage("task", "HelloWorldTask", "--enqueue", f"--enqueue-after={when}").code == 0
+    assert QueuedTask.objects.get().run_after.isoformat() == "2040-01-31T07:00:00+00:00"
+
+
+def test_a_canceled_definition_exits_2():
+    manage("task", "HelloWorldTask", "--enqueue")
+    TaskDefinition.objects.get(alias="HelloWorldTask").cancel()
+    ran = manage("task", "HelloWorldTask", "--enqueue")
+    assert ran.code == 2
+    assert "is canceled or deleted" in ran.err
+
+
+def test_missing_tables_exit_3_only_when_they_are_needed():
+    with without_migrations():
+        enqueued = manage("task", "HelloWorldTask", "--enqueue")
+        ran = manage("task", "HelloWorldTask")
+    assert enqueued.code == 3
+    assert "run `manage.py migrate`" in enqueued.err
+    assert ran.code == 0
+
+
+def test_a_database_that_does_not_answer_exits_3():
+    ran = finish(start("task", "HelloWorldTask", "--enqueue", environment=NO_DATABASE))
+    assert ran.code == 3
+    assert "does not answer" in ran.err
+    assert finish(start("task", "HelloWorldTask", environment=NO_DATABASE)).code == 0
+
+
+def test_call_command(capsys):
+    call_command("task", "HelloWorldTask", "--name=Tom")
+    call_command("task", "HelloWorldTask", params_json='{"name": "Ann"}')
+    call_command("task", "HelloWorldTask", "--name=Eve", enqueue=True)
+    out = capsys.readouterr().out
+    assert "Hello Tom!" in out
+    assert "Hello Ann!" in out
+    assert QueuedTask.objects.get().parameters == {"name": "Eve"}
+    with pytest.raises(CommandError) as caught:
+        call_command("task", "SayNo")
+    assert caught.value.returncode == 1
