@@ -1,0 +1,310 @@
+"""What a snapshot counts, how exactly, what it warns of, and that it stays cheap."""
+
+from __future__ import annotations
+
+import os
+import socket
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from django_taskstore import enqueue, enqueue_many, switchboard
+from django_taskstore.models import Queue, QueuedTask, TaskAttempt, TaskDefinition, Worker
+from django_taskstore.statistics import Tally, counts, snapshot
+from tests.helpers import add_task, captured_sql, running, wait_until, work_until_empty
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+#: Makes the planner know how many rows there are.
+ANALYZE = {
+    "postgresql": "ANALYZE django_taskstore_queuedtask",
+    "mysql": "ANALYZE TABLE django_taskstore_queuedtask",
+    "sqlite": "ANALYZE",
+}
+
+
+def queue(name):
+    """Make a queue."""
+    switchboard.ensure(name, "default")
+    return Queue.objects.get(name=name)
+
+
+def ago(**delta):
+    """Return a time in the past."""
+    return timezone.now() - timedelta(**delta)
+
+
+def state(name, names=None):
+    """Return one queue of a snapshot."""
+    return next(one for one in snapshot("default", names).queues if one.name == name)
+
+
+def codes(seen):
+    """Return code and queue of each warning."""
+    return [(warning.code, warning.queue) for warning in seen.warnings]
+
+
+def add_worker(*queues, heartbeat_at=None, started_at=None, **columns):
+    """Insert a worker's row."""
+    now = timezone.now()
+    return Worker.objects.create(
+        host="web01",
+        pid=7,
+        queues=list(queues),
+        concurrency=8,
+        started_at=started_at or now,
+        heartbeat_at=heartbeat_at or now,
+        **columns,
+    )
+
+
+def add_failed(name="emails", **columns):
+    """Insert a failed task with the record of its last attempt."""
+    task = add_task(queue_name=name, status="failed", claim_seq=1, **columns)
+    TaskAttempt.objects.create(queued_task=task, claim_seq=1, number=1, outcome="failed")
+    return task
+
+
+def test_nothing_at_all():
+    seen = snapshot("default")
+    assert (seen.queues, seen.workers, seen.warnings) == ((), (), ())
+    assert set(map(str, seen.totals.values())) == {"0"}
+    assert abs((seen.time - timezone.now()).total_seconds()) < 60
+
+
+def test_each_status_is_counted_on_its_queue():
+    queue("emails"), queue("Emails"), queue("empty")
+    wanted = {"queued": 4, "scheduled": 3, "paused": 2, "running": 1}
+    for status, number in wanted.items():
+        for _ in range(number):
+            add_task(queue_name="emails", status=status, lease_expires_at=ago(hours=-1))
+    add_task(queue_name="Emails", status="queued")
+    add_task(queue_name="emails", status="success")
+    add_task(queue_name="emails", status="canceled")
+    for _ in range(5):
+        add_failed()
+    seen = {one.name: one for one in snapshot("default").queues}
+    emails = seen["emails"]
+    assert (emails.queued, emails.scheduled, emails.running, emails.expired) == (4, 3, 1, 0)
+    assert (emails.paused, emails.failed) == (Tally(2), Tally(5))
+    assert seen["Emails"].queued == 1
+    assert (seen["empty"].queued, seen["empty"].failed) == (0, Tally(0))
+    assert seen["empty"].oldest_wait_seconds is None
+    totals = {name: str(tally) for name, tally in snapshot("default").totals.items()}
+    assert totals == {"queued": "5", "scheduled": "3", "paused": "2", "running": "1", "failed": "5"}
+
+
+def test_only_the_named_queues_are_read():
+    queue("emails"), queue("reports")
+    add_task(queue_name="reports")
+    seen = snapshot("default", ["emails", "nowhere"])
+    assert [one.name for one in seen.queues] == ["emails"]
+    assert seen.totals["queued"] == Tally(0)
+    assert seen.warnings == ()
+
+
+def test_the_oldest_is_the_one_that_waits_longest():
+    queue("emails")
+    add_task(queue_name="emails", run_after=ago(minutes=5), priority=-100)
+    add_task(queue_name="emails", run_after=ago(minutes=1), priority=100)
+    add_task(queue_name="emails", run_after=ago(hours=9), status="success")
+    add_task(queue_name="emails", run_after=ago(hours=-1), status="scheduled")
+    assert 295 < state("emails").oldest_wait_seconds < 330
+
+
+def test_a_due_task_that_nobody_has_queued_yet_waits_too():
+    queue("emails")
+    add_task(queue_name="emails", run_after=ago(hours=1), status="scheduled")
+    add_task(queue_name="emails", run_after=ago(hours=-1), status="scheduled")
+    emails = state("emails")
+    assert (emails.scheduled, emails.due, emails.backlog) == (2, 1, 1)
+    assert 3590 < emails.oldest_wait_seconds < 3630
+    assert codes(snapshot("default")) == [("no_worker", "emails")]
+
+
+def test_a_future_clock_of_an_enqueuer_gives_no_negative_age():
+    queue("emails")
+    add_task(queue_name="emails", run_after=ago(minutes=-3))
+    assert state("emails").oldest_wait_seconds == 0.0
+
+
+def test_failures_of_real_runs_are_counted_once():
+    enqueue_many("SayNo", [{}, {}], queue_name="emails")
+    enqueue("RetryTwice", queue_name="emails")
+    enqueue("Noop", queue_name="emails")
+    work_until_empty("emails")
+    assert state("emails").failed == Tally(2)
+    QueuedTask.objects.with_status("failed").restart()
+    assert state("emails").failed == Tally(0)
+    work_until_empty("emails")
+    assert TaskAttempt.objects.filter(outcome="failed").count() == 4
+    assert state("emails").failed == Tally(2)
+    QueuedTask.objects.with_status("failed").soft_delete()
+    assert state("emails").failed == Tally(0)
+
+
+def test_beyond_their_bound_counts_say_that_there_may_be_more(monkeypatch):
+    queue("emails")
+    monkeypatch.setattr(counts, "FAILED_AMONG", 3)
+    monkeypatch.setattr(counts, "PAUSED_AMONG", 5)
+    for _ in range(3):
+        add_failed()
+    assert state("emails").failed == Tally(3)
+    for _ in range(3):
+        add_task(queue_name="emails", status="paused")
+    add_failed()
+    emails = state("emails")
+    assert emails.failed == Tally(3, exact=False)
+    assert emails.paused == Tally(3, exact=False)
+    assert str(emails.failed) == "3+"
+    assert str(snapshot("default").totals["failed"]) == "3+"
+
+
+def test_a_live_worker_serves_its_queues():
+    queue("emails"), queue("reports")
+    add_worker("emails", running=2, heartbeat_at=ago(seconds=5))
+    add_worker("*")
+    seen = snapshot("default")
+    assert {one.name: one.workers for one in seen.queues} == {"emails": 2, "reports": 1}
+    mine = next(worker for worker in seen.workers if worker.running)
+    assert (mine.name, mine.concurrency, mine.queues) == ("web01:7", 8, ("emails",))
+    assert 4 < mine.heartbeat_age_seconds < 30
+
+
+def test_a_silent_worker_does_not_count(settings):
+    queue("emails")
+    add_worker("emails", heartbeat_at=ago(seconds=70))
+    assert state("emails").workers == 0
+    assert snapshot("default").workers == ()
+    settings.TASKSTORE = {"HEARTBEAT_SECONDS": 50, "LEASE_SECONDS": 200}
+    assert state("emails").workers == 1
+
+
+def test_a_worker_that_was_asked_to_leave_a_queue_does_not_count():
+    emails = queue("emails")
+    worker = add_worker("emails", started_at=ago(minutes=5))
+    emails.request_stop()
+    assert state("emails").workers == 0
+    Worker.objects.filter(pk=worker.pk).update(started_at=ago(minutes=-1))
+    assert state("emails").workers == 1
+
+
+def test_a_real_runner_is_seen():
+    queue("emails")
+    with running("emails", concurrency=3):
+        wait_until(lambda: state("emails").workers == 1, what="the worker's row")
+        (worker,) = snapshot("default").workers
+        assert (worker.host, worker.pid) == (socket.gethostname(), os.getpid())
+        assert worker.concurrency == 3
+    assert state("emails").workers == 0
+
+
+def test_a_backlog_without_worker_is_warned_of():
+    queue("emails")
+    add_task(queue_name="emails", run_after=ago(minutes=5))
+    seen = snapshot("default")
+    (warning,) = seen.warnings
+    assert (warning.code, warning.queue) == ("no_worker", "emails")
+    assert warning.since == seen.queues[0].oldest_since
+    assert "1 task(s) wait on emails and no worker serves it" in warning.text
+    add_worker("emails")
+    assert snapshot("default").warnings == ()
+
+
+def test_a_paused_queue_with_a_backlog_is_warned_of():
+    emails = queue("emails")
+    emails.pause(by="ana", reason="SMTP outage")
+    assert snapshot("default").warnings == ()
+    add_task(queue_name="emails")
+    (warning,) = snapshot("default").warnings
+    assert (warning.code, warning.queue) == ("paused_with_backlog", "emails")
+    assert "paused by ana: SMTP outage" in warning.text
+    assert warning.since == emails.paused_at
+
+
+def test_expired_leases_are_warned_of():
+    queue("emails")
+    add_task(queue_name="emails", status="running", lease_expires_at=ago(hours=-1))
+    add_task(queue_name="emails", status="running", lease_expires_at=ago(minutes=1))
+    seen = snapshot("default")
+    assert (seen.queues[0].running, seen.queues[0].expired) == (2, 1)
+    assert codes(seen) == [("expired_leases", "emails")]
+
+
+def test_waiting_tasks_without_a_handler_are_warned_of(monkeypatch):
+    queue("emails")
+    add_worker("emails")
+    TaskDefinition.objects.create(alias="Idle")
+    add_task("Gone", queue_name="emails", status="success")
+    assert snapshot("default").warnings == ()
+    add_task("Gone", queue_name="emails")
+    add_task("Gone", queue_name="emails", status="scheduled", run_after=ago(hours=-1))
+    add_task("Noop", queue_name="emails")
+    seen = snapshot("default")
+    assert seen.strangers == {"Gone": Tally(2)}
+    assert codes(seen) == [("no_handler", None)]
+    assert "2 waiting task(s) of Gone have no handler" in seen.warnings[0].text
+    monkeypatch.setattr(counts, "STRANGERS_AMONG", 1)
+    assert not snapshot("default").strangers["Gone"].exact
+
+
+def statements_of_a_snapshot():
+    """Return the SQL of one snapshot."""
+    with captured_sql() as statements:
+        snapshot("default")
+    return statements
+
+
+def test_the_number_of_statements_does_not_grow_with_queues_or_tasks():
+    queue("q0")
+    few = len(statements_of_a_snapshot())
+    for number in range(1, 20):
+        queue(f"q{number}")
+        add_task(queue_name=f"q{number}")
+        add_failed(f"q{number}")
+    assert len(statements_of_a_snapshot()) == few == 13
+
+
+def test_no_statement_uses_distinct_or_counts_finished_rows():
+    queue("emails")
+    for sql, _ in statements_of_a_snapshot():
+        assert "DISTINCT" not in sql
+        assert "success" not in sql
+
+
+def explained(sql, params):
+    """Return the database's plan of a statement as text."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"{connection.ops.explain_query_prefix()} {sql}", params)
+        return "\n".join(str(row) for row in cursor.fetchall())
+
+
+def test_beside_many_finished_rows_the_indexes_serve():
+    for name in ("default", "emails"):
+        queue(name)
+    ended = add_task(status="success", queue_name="emails", completed_at=ago(days=1))
+    columns = {"definition_id": ended.definition_id, "completed_at": ended.completed_at}
+    for name in ("default", "emails"):
+        finished = [QueuedTask(queue_name=name, status="success", **columns) for _ in range(10_000)]
+        QueuedTask.objects.bulk_create(finished, batch_size=500)
+    for status in ("queued", "scheduled", "running"):
+        add_task(queue_name="emails", status=status)
+    add_failed()
+    with connection.cursor() as cursor:
+        cursor.execute(ANALYZE[connection.vendor])
+    indexes = {
+        "'queued'": "taskstore_claim",
+        "'scheduled'": "taskstore_",
+        "'running'": "taskstore_",
+    }
+    plans = {
+        word: explained(sql, params)
+        for sql, params in statements_of_a_snapshot()
+        for word in indexes
+        if word in sql
+    }
+    assert plans.keys() == indexes.keys()
+    for word, index in indexes.items():
+        assert index in plans[word], plans[word]
