@@ -5,6 +5,7 @@
 set -eu
 cd "$(dirname "$0")"
 python="${PYTHON:-python}"
+export DEBUG=0
 
 step() { printf '\n\033[1m# %s\033[0m\n' "$1"; }
 manage() {
@@ -35,9 +36,9 @@ manage taskqueue_run '*' --once
 
 step 'The partner did not answer; its retries are due after one and two seconds'
 sleep 2
-manage taskqueue_run '*' --once
+manage taskqueue_run '*' --once --verbosity 0
 sleep 3
-manage taskqueue_run '*' --once
+manage taskqueue_run '*' --once --verbosity 0
 
 step 'What came of it'
 manage demo_report

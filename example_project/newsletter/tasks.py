@@ -118,6 +118,8 @@ class ImportSubscribersTask(TaskHandler):
         path = (settings.IMPORT_DIR / str(self.get_param("file"))).resolve()
         if not path.is_relative_to(settings.IMPORT_DIR):
             raise ValueError(f"{path.name} lies outside {settings.IMPORT_DIR.name}/.")
+        if not path.is_file():
+            raise FileNotFoundError(f"There is no {path.name} in {settings.IMPORT_DIR.name}/.")
         with path.open(newline="", encoding="utf-8") as file:
             return list(csv.DictReader(file))
 
