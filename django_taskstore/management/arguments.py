@@ -19,9 +19,10 @@ from django.core.management.base import (
 )
 
 from django_taskstore.models import Queue
+from django_taskstore.runner.exchange import ALL_QUEUES
 
-FAILED, USAGE, NOT_READY, TIMED_OUT, INTERRUPTED = 1, 2, 3, 4, 130
-ALL_QUEUES = "*"
+#: Exit codes; `readiness` owns 3, the database that is not ready.
+FAILED, USAGE, TIMED_OUT, INTERRUPTED = 1, 2, 4, 130
 UNIT_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
 LONGEST_SECONDS = 100 * 365 * 86_400

@@ -14,6 +14,7 @@ from django.core.management.base import CommandParser
 
 from django_taskstore.management.arguments import StoreCommand, delay_words, find_queues, table
 from django_taskstore.management.readiness import ready_database
+from django_taskstore.runner.exchange import ALL_QUEUES
 from django_taskstore.statistics import QueueState, Snapshot, Tally, WorkerState, snapshot
 
 #: Raised when a key of the JSON changes its meaning or goes; new keys may come at any time.
@@ -51,7 +52,7 @@ exit codes: 0 shown, whatever it shows · 2 wrong usage, or no such queue · 3 d
             CommandError: with the exit code that says why.
         """
         using = ready_database()
-        names = [queue.name for queue in find_queues(options["queues"] or ["*"], using)]
+        names = [queue.name for queue in find_queues(options["queues"] or [ALL_QUEUES], using)]
         seen = snapshot(using, names)
         if options["json"]:
             self.stdout.write(json.dumps(as_json(seen), ensure_ascii=False, indent=2))
