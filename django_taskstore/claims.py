@@ -81,12 +81,12 @@ class Claim:
     def queued_task(self) -> QueuedTask:
         """The row as it was claimed; its other columns are read on access."""
         if self._task is None:
-            values = [getattr(self, column) for column in COLUMNS]
-            self._task = QueuedTask.from_db(
-                self.using,
-                [*COLUMNS, "status", "claimed_by"],
-                [*values, Status.RUNNING, self.worker],
-            )
+            # from_db takes its values in the order of the model's columns.
+            known = {column: getattr(self, column) for column in COLUMNS}
+            known |= {"status": Status.RUNNING, "claimed_by": self.worker}
+            columns = [f.attname for f in QueuedTask._meta.concrete_fields if f.attname in known]
+            values = [known[column] for column in columns]
+            self._task = QueuedTask.from_db(self.using, columns, values)
         return self._task
 
     def rows(self) -> QueuedTaskQuerySet:
