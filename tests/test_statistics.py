@@ -7,22 +7,14 @@ import socket
 from datetime import timedelta
 
 import pytest
-from django.db import connection
 from django.utils import timezone
 
 from django_taskstore import enqueue, enqueue_many, switchboard
 from django_taskstore.models import Queue, QueuedTask, TaskAttempt, TaskDefinition, Worker
 from django_taskstore.statistics import Tally, counts, snapshot
-from tests.helpers import add_task, captured_sql, running, wait_until, work_until_empty
+from tests.helpers import add_task, running, wait_until, work_until_empty
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-#: Makes the planner know how many rows there are.
-ANALYZE = {
-    "postgresql": "ANALYZE django_taskstore_queuedtask",
-    "mysql": "ANALYZE TABLE django_taskstore_queuedtask",
-    "sqlite": "ANALYZE",
-}
 
 
 def queue(name):
@@ -248,63 +240,3 @@ def test_waiting_tasks_without_a_handler_are_warned_of(monkeypatch):
     assert "2 waiting task(s) of Gone have no handler" in seen.warnings[0].text
     monkeypatch.setattr(counts, "STRANGERS_AMONG", 1)
     assert not snapshot("default").strangers["Gone"].exact
-
-
-def statements_of_a_snapshot():
-    """Return the SQL of one snapshot."""
-    with captured_sql() as statements:
-        snapshot("default")
-    return statements
-
-
-def test_the_number_of_statements_does_not_grow_with_queues_or_tasks():
-    queue("q0")
-    few = len(statements_of_a_snapshot())
-    for number in range(1, 20):
-        queue(f"q{number}")
-        add_task(queue_name=f"q{number}")
-        add_failed(f"q{number}")
-    assert len(statements_of_a_snapshot()) == few == 13
-
-
-def test_no_statement_uses_distinct_or_counts_finished_rows():
-    queue("emails")
-    for sql, _ in statements_of_a_snapshot():
-        assert "DISTINCT" not in sql
-        assert "success" not in sql
-
-
-def explained(sql, params):
-    """Return the database's plan of a statement as text."""
-    with connection.cursor() as cursor:
-        cursor.execute(f"{connection.ops.explain_query_prefix()} {sql}", params)
-        return "\n".join(str(row) for row in cursor.fetchall())
-
-
-def test_beside_many_finished_rows_the_indexes_serve():
-    for name in ("default", "emails"):
-        queue(name)
-    ended = add_task(status="success", queue_name="emails", completed_at=ago(days=1))
-    columns = {"definition_id": ended.definition_id, "completed_at": ended.completed_at}
-    for name in ("default", "emails"):
-        finished = [QueuedTask(queue_name=name, status="success", **columns) for _ in range(10_000)]
-        QueuedTask.objects.bulk_create(finished, batch_size=500)
-    for status in ("queued", "scheduled", "running"):
-        add_task(queue_name="emails", status=status)
-    add_failed()
-    with connection.cursor() as cursor:
-        cursor.execute(ANALYZE[connection.vendor])
-    indexes = {
-        "'queued'": "taskstore_claim",
-        "'scheduled'": "taskstore_",
-        "'running'": "taskstore_",
-    }
-    plans = {
-        word: explained(sql, params)
-        for sql, params in statements_of_a_snapshot()
-        for word in indexes
-        if word in sql
-    }
-    assert plans.keys() == indexes.keys()
-    for word, index in indexes.items():
-        assert index in plans[word], plans[word]
