@@ -1,0 +1,185 @@
+"""The pages of task definitions.
+
+Owns `TaskDefinitionAdmin`. A definition is never deleted for good; what its handler declares
+is not edited here, since the next start would write it again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from django_taskstore.admin.acting import VerbAdmin
+from django_taskstore.admin.filters import DeletedFilter
+from django_taskstore.admin.rendering import pills
+from django_taskstore.admin.verbs import Verb
+from django_taskstore.models import TaskDefinition
+from django_taskstore.registry import RESERVED_ALIASES, registry
+from django_taskstore.statuses import DefinitionStatus
+from django_taskstore.validation import LONGEST_ALIAS, is_name
+
+CANCEL = Verb(
+    name="cancel",
+    permission="change",
+    label=gettext_lazy("Cancel"),
+    explanation=gettext_lazy(
+        "Nothing more can be enqueued. Waiting tasks end as canceled when a worker claims them."
+    ),
+    fits=lambda row: row.status == DefinitionStatus.ACTIVE,
+    run=lambda row, _data: row.cancel(),
+    done=lambda _row: lambda count: ngettext("%d canceled", "%d canceled", count) % count,
+    left=gettext_lazy("already canceled"),
+    recorded=gettext_lazy("Canceled."),
+    is_dangerous=True,
+)
+ACTIVATE = Verb(
+    name="activate",
+    permission="change",
+    label=gettext_lazy("Activate"),
+    explanation=gettext_lazy("Tasks can be enqueued again."),
+    fits=lambda row: row.status == DefinitionStatus.CANCELED,
+    run=lambda row, _data: row.activate(),
+    done=lambda _row: lambda count: ngettext("%d activated", "%d activated", count) % count,
+    left=gettext_lazy("already active"),
+    recorded=gettext_lazy("Activated."),
+)
+DELETE = Verb(
+    name="delete",
+    permission="delete",
+    label=gettext_lazy("Delete"),
+    explanation=gettext_lazy(
+        "The definitions are hidden and take no more work; they can be restored. Their tasks "
+        "stay; those that wait end as canceled when a worker claims them."
+    ),
+    fits=lambda row: row.soft_deleted_at is None,
+    run=lambda row, _data: row.soft_delete(),
+    done=lambda _row: lambda count: ngettext("%d deleted", "%d deleted", count) % count,
+    left=gettext_lazy("already deleted"),
+    recorded=gettext_lazy("Deleted."),
+    is_dangerous=True,
+)
+RESTORE = Verb(
+    name="restore",
+    permission="delete",
+    label=gettext_lazy("Restore"),
+    explanation=gettext_lazy("The definitions are shown again, with the status they had."),
+    fits=lambda row: row.soft_deleted_at is not None,
+    run=lambda row, _data: row.restore(),
+    done=lambda _row: lambda count: ngettext("%d restored", "%d restored", count) % count,
+    left=gettext_lazy("not deleted"),
+    recorded=gettext_lazy("Restored."),
+)
+DEFINITION_VERBS = (CANCEL, ACTIVATE, DELETE, RESTORE)
+
+
+class TaskDefinitionForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A definition; a new one may precede its handler."""
+
+    def clean_alias(self) -> str:
+        """Return the alias, which must be a name that a handler could have."""
+        alias: str = self.cleaned_data["alias"]
+        if not is_name(alias, LONGEST_ALIAS) or alias in RESERVED_ALIASES:
+            raise ValidationError(
+                _("Use characters out of A-Z a-z 0-9 _ . : and -, and not the word “list”.")
+            )
+        return alias
+
+
+@admin.register(TaskDefinition)
+class TaskDefinitionAdmin(VerbAdmin):
+    """Task definitions."""
+
+    form = TaskDefinitionForm
+    verbs = DEFINITION_VERBS
+    actions = [verb.as_action() for verb in DEFINITION_VERBS]
+    list_display = ["alias", "title", "state", "has_handler", "updated_at"]
+    list_filter = ["status", DeletedFilter]
+    search_fields = ["alias", "title"]
+    ordering = ["alias"]
+    empty_hint = gettext_lazy(
+        "No task definition is here. They are made from the handlers in each app's tasks.py, by "
+        "“migrate” or when a worker starts."
+    )
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:  # noqa: ARG002
+        """Return the sections; a new definition has no state yet."""
+        fields = ["alias", "title", "description", "memo"]
+        if obj is None:
+            return [(None, {"fields": fields})]
+        note = (
+            _("Title and description come from the handler's code.")
+            if obj.alias in registry
+            else _("No handler is registered under this alias here.")
+        )
+        return [
+            (None, {"fields": [*fields, "state"], "description": note}),
+            (_("Times"), {"fields": ["created_at", "updated_at", "soft_deleted_at"]}),
+        ]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:  # noqa: ARG002
+        """Return what may not be edited: of a definition with a handler, all but its memo."""
+        fixed = ["state", "created_at", "updated_at", "soft_deleted_at"]
+        if obj is None:
+            return fixed
+        from_code = ["title", "description"] if obj.alias in registry else []
+        return ["alias", *from_code, *fixed]
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """Show a definition with links to its tasks and to the page that enqueues one."""
+        row = self.get_object(request, object_id)
+        context = dict(extra_context or {})
+        if row is not None:
+            context["links"] = self.links(request, row)
+        return super().change_view(request, object_id, form_url, context)
+
+    def links(self, request: HttpRequest, row: TaskDefinition) -> list[dict[str, Any]]:
+        """Return where a definition's page leads, as far as the user may go."""
+        user: Any = request.user
+        found = []
+        if row.takes_work and self.may(request, "enqueue_queuedtask"):
+            url = f"{self.url('add', model='queuedtask')}?definition={row.pk}"
+            found.append({"label": _("Enqueue"), "url": url})
+        if user.has_perm(f"{self.opts.app_label}.view_queuedtask"):
+            url = f"{self.url('changelist', model='queuedtask')}?definition={row.pk}"
+            found.append({"label": _("Queued tasks"), "url": url})
+        return found
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: ARG002, FBT001
+        """Save a new row whole, and of an old one only what the form changed."""
+        if not change:
+            obj.save(using=self.queue_database)
+        elif form.changed_data:
+            obj.save(using=self.queue_database, update_fields=[*form.changed_data, "updated_at"])
+
+    @admin.display(description=gettext_lazy("status"))
+    def state(self, row: TaskDefinition) -> SafeString:
+        """Return the status, and whether the definition is deleted."""
+        shown: list[tuple[str, Any]] = [(row.status, row.get_status_display())]
+        if row.soft_deleted_at:
+            shown.append(("deleted", _("Deleted")))
+        return pills(shown)
+
+    @admin.display(description=gettext_lazy("handler"))
+    def has_handler(self, row: TaskDefinition) -> Any:
+        """Return whether a handler is registered here."""
+        if row.alias in registry:
+            return _("registered")
+        return format_html('<span class="ts-quiet">{}</span>', _("not registered here"))
+
+    def described(self, row: Any) -> Any:
+        """Return a definition's status."""
+        return self.state(row)

@@ -1,0 +1,232 @@
+"""The pages of queued tasks: the list, one task, and what may be done with them.
+
+Owns `QueuedTaskAdmin`. The row is read-only but for the four columns of a waiting task.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponseRedirect
+from django.utils.translation import gettext_lazy as _
+
+from django_taskstore.admin.acting import VerbAdmin
+from django_taskstore.admin.attempts import AttemptInline
+from django_taskstore.admin.editing import (
+    EDITABLE,
+    QueuedTaskForm,
+    TaskMovedError,
+    is_editable,
+    save_waiting,
+)
+from django_taskstore.admin.enqueueing import EnqueuePage
+from django_taskstore.admin.filters import (
+    CreatedFilter,
+    DefinitionFilter,
+    DeletedFilter,
+    QueueFilter,
+    is_key,
+)
+from django_taskstore.admin.task_columns import TaskColumns, state_of
+from django_taskstore.admin.task_verbs import TASK_VERBS
+from django_taskstore.admin.verbs import Tally, Verb
+from django_taskstore.database.transactions import writing
+from django_taskstore.models import QueuedTask
+
+#: What a list does not show and a row may hold much of.
+HEAVY = (
+    "parameters",
+    "output",
+    "details",
+    "progress",
+    "metadata",
+    "definition__description",
+    "definition__memo",
+)
+
+
+class LeanChangeList(ChangeList):
+    """A list that leaves long columns in the database."""
+
+    def get_queryset(self, *args: Any, **options: Any) -> QuerySet[Any]:
+        """Return the filtered rows without their long columns."""
+        return super().get_queryset(*args, **options).defer(*HEAVY)
+
+
+@admin.register(QueuedTask)
+class QueuedTaskAdmin(TaskColumns, EnqueuePage, VerbAdmin):
+    """Queued tasks."""
+
+    form = QueuedTaskForm
+    inlines = [AttemptInline]
+    verbs = TASK_VERBS
+    actions = [verb.as_action() for verb in TASK_VERBS]
+    acting_related = ("definition",)
+    list_display = [
+        "id",
+        "task",
+        "queue_name",
+        "state",
+        "tries",
+        "created_at",
+        "started_at",
+        "completed_at",
+    ]
+    list_display_links = ["id", "task"]
+    list_select_related = ["definition"]
+    list_filter = ["status", QueueFilter, DefinitionFilter, CreatedFilter, DeletedFilter]
+    ordering = ["-id"]
+    sortable_by = ["id"]
+    search_fields = ["id__exact"]
+    search_help_text = _("The id of a task.")
+    empty_hint = _(
+        "No queued task is here. A task appears when code, a command or the button above "
+        "enqueues it; with a filter, try a wider one."
+    )
+    readonly_fields = [
+        "definition_link",
+        "state",
+        "queue_name",
+        "priority",
+        "run_after",
+        "tries",
+        "parameters_shown",
+        "output_shown",
+        "progress_shown",
+        "log",
+        "old_task",
+        "new_tasks",
+        "created_at",
+        "started_at",
+        "completed_at",
+        "run_time",
+        "updated_at",
+        "soft_deleted_at",
+        "worker",
+        "lease_expires_at",
+        "cancel_requested_at",
+        "lost_count",
+        "claim_seq",
+        "metadata_shown",
+    ]
+
+    def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:  # noqa: ARG002
+        """Return the lean list."""
+        return LeanChangeList
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Find a task by its id, with or without a ``#``."""
+        term = search_term.strip().removeprefix("#")
+        if not term:
+            return super().get_search_results(request, queryset, "")
+        return (queryset.filter(pk=int(term)) if is_key(term) else queryset.none()), False
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Return the sections; parameters are a field only where they may be edited."""
+        parameters = (
+            "parameters" if self.has_change_permission(request, obj) else "parameters_shown"
+        )
+        main = ["definition_link", "state", "queue_name", "priority", "run_after", "tries"]
+        times = ["created_at", "started_at", "completed_at", "run_time", "updated_at"]
+        machinery = [
+            "worker",
+            "lease_expires_at",
+            "cancel_requested_at",
+            "lost_count",
+            "claim_seq",
+            "soft_deleted_at",
+            "metadata_shown",
+        ]
+        return [
+            (None, {"fields": [*main, "old_task", "new_tasks"]}),
+            (_("Work"), {"fields": [parameters, "output_shown", "progress_shown", "log"]}),
+            (_("Times"), {"fields": times}),
+            (
+                _("Machinery"),
+                {
+                    "fields": machinery,
+                    "classes": ["collapse"],
+                },
+            ),
+        ]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        """Return everything but what may be edited."""
+        if not self.has_change_permission(request, obj):
+            return list(self.readonly_fields)
+        return [name for name in self.readonly_fields if name not in EDITABLE]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Follow the permission to enqueue."""
+        return self.may(request, "enqueue_queuedtask")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Follow the user's permission, for a task that waits."""
+        allowed = super().has_change_permission(request, obj)
+        return allowed and (obj is None or is_editable(obj))
+
+    def has_requeue_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        """Follow the permission of the same name."""
+        return self.may(request, "requeue_queuedtask")
+
+    def has_restart_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        """Follow the permission of the same name."""
+        return self.may(request, "restart_queuedtask")
+
+    def has_cancel_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        """Follow the permission of the same name."""
+        return self.may(request, "cancel_queuedtask")
+
+    def has_pause_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        """Follow the permission of the same name, which covers resuming."""
+        return self.may(request, "pause_queuedtask")
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """Show or save a task; one that stopped waiting meanwhile is left alone."""
+        view = super().changeform_view
+        if request.method != "POST":
+            return view(request, object_id, form_url, extra_context)
+        try:
+            with writing(self.queue_database):
+                return view(request, object_id, form_url, extra_context)
+        except (TaskMovedError, PermissionDenied) as error:
+            if isinstance(error, PermissionDenied) and not self.has_change_permission(request):
+                raise
+        text = _("Nothing was changed: the task no longer waits.")
+        self.message_user(request, text, messages.WARNING)
+        return HttpResponseRedirect(self.url("change", object_id))
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: ARG002, FBT001
+        """Write the changed columns, if the task still waits."""
+        columns = {name: form.cleaned_data[name] for name in form.changed_data}
+        if columns:
+            save_waiting(obj, columns, self.queue_database)
+
+    def record(self, request: HttpRequest, verb: Verb, row: Any, result: Any) -> None:
+        """Write a requeue into both tasks' histories."""
+        if not isinstance(result, QueuedTask):
+            super().record(request, verb, row, result)
+            return
+        self.log_change(request, row, _("Requeued as new: #%(id)d.") % {"id": result.pk})
+        self.log_addition(request, result, _("Requeued from #%(id)d.") % {"id": row.pk})
+
+    def page_after(self, request: HttpRequest, row: Any, tally: Tally) -> str:
+        """Lead from a requeued task to the new one."""
+        new = next((one for one in tally.changed if isinstance(one, QueuedTask)), None)
+        return super().page_after(request, row if new is None else new, tally)
+
+    def described(self, row: Any) -> Any:
+        """Return a task's status and queue."""
+        return state_of(row)

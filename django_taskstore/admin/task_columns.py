@@ -1,0 +1,138 @@
+"""What the pages say about a queued task: columns of the list and fields of the detail.
+
+Owns their rendering. Parameters, output and metadata pass through `redaction` first.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from django_taskstore.admin.base import StoreAdmin
+from django_taskstore.admin.redaction import redacted, sensitive_names
+from django_taskstore.admin.rendering import (
+    NOTHING,
+    block,
+    lasted,
+    link,
+    links,
+    pills,
+    pretty,
+    progress,
+)
+from django_taskstore.models import QueuedTask, Worker
+from django_taskstore.statuses import Status
+
+#: No index leads from a task to those requeued from it, so only so many ids are looked at.
+REQUEUED_WITHIN = 100_000
+MOST_REQUEUED_SHOWN = 20
+
+
+def state_of(task: QueuedTask) -> SafeString:
+    """Return a task's status, and whether it is deleted or was asked to stop."""
+    shown: list[tuple[str, Any]] = [(task.status, task.get_status_display())]
+    if task.status == Status.RUNNING and task.cancel_requested_at:
+        shown.append(("asked", _("Asked to stop")))
+    if task.soft_deleted_at:
+        shown.append(("deleted", _("Deleted")))
+    return pills(shown)
+
+
+class TaskColumns(StoreAdmin):
+    """The computed columns and fields of queued tasks."""
+
+    @admin.display(description=gettext_lazy("task"))
+    def task(self, task: QueuedTask) -> Any:
+        """Return the title, and the alias where it says more."""
+        definition = task.definition
+        if definition.title in ("", definition.alias):
+            return definition.alias
+        return format_html(
+            '{} <span class="ts-quiet">{}</span>', definition.title, definition.alias
+        )
+
+    @admin.display(description=gettext_lazy("status"))
+    def state(self, task: QueuedTask) -> SafeString:
+        """Return the status."""
+        return state_of(task)
+
+    @admin.display(description=gettext_lazy("attempts"))
+    def tries(self, task: QueuedTask) -> str:
+        """Return the attempts made, out of those allowed."""
+        return f"{task.attempts}/{task.max_attempts}"
+
+    @admin.display(description=gettext_lazy("definition"))
+    def definition_link(self, task: QueuedTask) -> SafeString:
+        """Return a link to the definition."""
+        url = self.url("change", task.definition_id, model="taskdefinition")
+        return format_html("{} <code>{}</code>", link(url, task.definition), task.definition.alias)
+
+    @admin.display(description=gettext_lazy("parameters"))
+    def parameters_shown(self, task: QueuedTask) -> Any:
+        """Return the parameters without what is hidden."""
+        return self.json(task, task.parameters)
+
+    @admin.display(description=gettext_lazy("output"))
+    def output_shown(self, task: QueuedTask) -> Any:
+        """Return the output without what is hidden."""
+        return self.json(task, task.output)
+
+    @admin.display(description=gettext_lazy("metadata"))
+    def metadata_shown(self, task: QueuedTask) -> Any:
+        """Return the metadata without what is hidden."""
+        return self.json(task, task.metadata)
+
+    def json(self, task: QueuedTask, value: Any) -> Any:
+        """Return a JSON value of a task without what is hidden."""
+        return pretty(redacted(value, sensitive_names(task.definition.alias)))
+
+    @admin.display(description=gettext_lazy("progress"))
+    def progress_shown(self, task: QueuedTask) -> Any:
+        """Return the progress."""
+        return progress(task.progress)
+
+    @admin.display(description=gettext_lazy("log"))
+    def log(self, task: QueuedTask) -> Any:
+        """Return the log."""
+        return block(task.details)
+
+    @admin.display(description=gettext_lazy("ran for"))
+    def run_time(self, task: QueuedTask) -> str:
+        """Return how long the last attempt took, or takes so far."""
+        running = task.status == Status.RUNNING
+        return lasted(task.started_at, timezone.now() if running else task.completed_at)
+
+    @admin.display(description=gettext_lazy("worker"))
+    def worker(self, task: QueuedTask) -> Any:
+        """Return a link to the worker that claimed the task last, while its row is there."""
+        if task.claimed_by is None:
+            return NOTHING
+        worker = Worker.objects.filter(pk=task.claimed_by).first()
+        if worker is None:
+            return str(task.claimed_by)
+        return link(self.url("change", worker.pk, model="worker"), worker)
+
+    @admin.display(description=gettext_lazy("requeued from"))
+    def old_task(self, task: QueuedTask) -> Any:
+        """Return a link to the old task, or its number when it was purged."""
+        key = task.requeued_from_id
+        if key is None:
+            return NOTHING
+        if QueuedTask.all_objects.filter(pk=key).exists():
+            return link(self.url("change", key), f"#{key}")
+        return _("#%(id)d, which is gone") % {"id": key}
+
+    @admin.display(description=gettext_lazy("requeued as"))
+    def new_tasks(self, task: QueuedTask) -> Any:
+        """Return links to the tasks requeued from this one."""
+        near = QueuedTask.all_objects.filter(
+            requeued_from=task.pk, pk__gt=task.pk, pk__lte=task.pk + REQUEUED_WITHIN
+        )
+        keys = near.order_by("pk").values_list("pk", flat=True)[:MOST_REQUEUED_SHOWN]
+        return links((self.url("change", key), f"#{key}") for key in keys)
