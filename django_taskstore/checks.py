@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings as django_settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core import checks
+from django.core.checks import CheckMessage, Error, Tags, register
 from django.utils.module_loading import import_string
 
 from django_taskstore.conf import problems, settings
@@ -62,4 +63,4 @@ def check_database(databases: Sequence[str] | None = None, **_: Any) -> list[Che
     if old:
         return [Error(old, id="django_taskstore.E004")]
     warning = isolation_warning(using)
-    return [Warning(warning, id="django_taskstore.W001")] if warning else []
+    return [checks.Warning(warning, id="django_taskstore.W001")] if warning else []

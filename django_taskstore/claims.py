@@ -242,9 +242,7 @@ def canceled(claims: Collection[Claim]) -> frozenset[int]:
         return frozenset()
     using = next(iter(claims)).using
     asked = rows(using).filter(pk__in=[claim.id for claim in claims])
-    return frozenset(
-        asked.filter(cancel_requested_at__isnull=False).values_list("pk", flat=True)
-    )
+    return frozenset(asked.filter(cancel_requested_at__isnull=False).values_list("pk", flat=True))
 
 
 def by_claim_seq(claims: Iterable[Claim]) -> dict[tuple[int, uuid.UUID], list[Claim]]:

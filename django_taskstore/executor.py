@@ -129,7 +129,7 @@ class Execution:
     @property
     def fails_when_lost(self) -> bool:
         """Whether the task must not start again once its worker has left it."""
-        return self.claim.metadata.get("on_lost", self.handler_class.on_lost) == "fail"
+        return bool(self.claim.metadata.get("on_lost", self.handler_class.on_lost) == "fail")
 
     def _begin(self) -> Any:
         """Make the handler's instance for this run and say that the task has started."""
@@ -197,7 +197,7 @@ class Execution:
         }
         exception = result.exception
         if result.ending is Ending.RELEASED and self.fails_when_lost:
-            left = WorkerLost("The worker left the running task, and its handler has on_lost='fail'.")
+            left = WorkerLost("The worker left the running task, whose handler has on_lost='fail'.")
             return Outcome(self.claim, Ending.FAILED, exception=left, **texts)
         may_retry = result.ending in (Ending.RETRIED, Ending.FAILED)
         if may_retry and exception is not None and not isinstance(exception, InvalidOutput):

@@ -196,9 +196,7 @@ class BoundHandler:
 
     def __init__(self, handler: type[TaskHandler], options: queue.Options) -> None:
         self.handler = handler
-        self.options = {
-            name: getattr(options, name) for name in queue.Options.__dataclass_fields__
-        }
+        self.options = {name: getattr(options, name) for name in queue.Options.__dataclass_fields__}
 
     def enqueue(self, /, **parameters: Any) -> QueuedTask:
         """Put a task with these parameters on the queue; see `queue.enqueue`."""

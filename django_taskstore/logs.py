@@ -49,8 +49,9 @@ def because(exception: BaseException | None) -> str:
 def ran(kwargs: dict[str, Any]) -> str:
     """Return the part of a line that says how long the handler ran, if it did."""
     outcome = kwargs.get("outcome")
-    started = outcome is not None and outcome.started_at is not None
-    return f" run={outcome.run_seconds:.3f}s" if started else ""
+    if outcome is None or outcome.started_at is None:
+        return ""
+    return f" run={outcome.run_seconds:.3f}s"
 
 
 @receiver(signals.task_started, dispatch_uid="django_taskstore.logs.started")

@@ -123,9 +123,7 @@ def write(one: Rescue) -> bool:
     log = Log(one.claim.details)
     log.add(ERROR, str(one.exception))
     row = rows(one.claim.using).filter(pk=one.claim.id)
-    changed = transitions.rescue(
-        row, one.status, claim_seq=one.claim.claim_seq, details=str(log)
-    )
+    changed = transitions.rescue(row, one.status, claim_seq=one.claim.claim_seq, details=str(log))
     return changed == 1
 
 

@@ -119,9 +119,7 @@ def failure(
         return Outcome(claim, Ending.FAILED, exception=exception, **texts)
     if wait_seconds is None:
         wait_seconds = delay_seconds(backoff, claim.attempts)
-    return Outcome(
-        claim, Ending.RETRIED, exception=exception, wait_seconds=wait_seconds, **texts
-    )
+    return Outcome(claim, Ending.RETRIED, exception=exception, wait_seconds=wait_seconds, **texts)
 
 
 def record(outcomes: Collection[Outcome], using: str) -> list[Outcome]:
@@ -217,8 +215,8 @@ def exception_name(exception: BaseException | None) -> str:
     if exception is None:
         return ""
     kind = type(exception)
-    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    return name[:255]
+    module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
+    return f"{module}{kind.__qualname__}"[:255]
 
 
 def str_of(exception: BaseException | None) -> str:

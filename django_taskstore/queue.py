@@ -171,7 +171,7 @@ class Template:
             "attempt": 0,
         }
         transaction.on_commit(
-            lambda: signals.task_enqueued.send_robust(QueuedTask, **facts),  # type: ignore[arg-type]
+            lambda: signals.task_enqueued.send_robust(QueuedTask, **facts),
             using=self.using,
             robust=True,
         )
@@ -193,13 +193,12 @@ def task_columns(options: Options, handler: HandlerClass | None) -> dict[str, An
     now = timezone.now()
     run_after = now if options.run_after is None else options.run_after
     moment = validate_run_after(run_after, now=now)
+    queue_name = pick(options.queue_name, handler, "queue_name", "default")
+    most = pick(options.max_attempts, handler, "max_attempts", None)
     return {
-        "queue_name": validate_queue_name(pick(options.queue_name, handler, "queue_name", "default")),
+        "queue_name": validate_queue_name(queue_name),
         "priority": validate_priority(pick(options.priority, handler, "priority", 0)),
-        "max_attempts": pick(
-            options.max_attempts, handler, "max_attempts", None
-        )
-        or settings.DEFAULT_MAX_ATTEMPTS,
+        "max_attempts": most or settings.DEFAULT_MAX_ATTEMPTS,
         "run_after": moment,
         "created_at": now,
         "status": Status.SCHEDULED if moment > now else Status.QUEUED,

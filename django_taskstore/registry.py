@@ -50,7 +50,7 @@ class HandlerClass(Protocol):
     def clean_parameters(self, parameters: dict[str, Any]) -> dict[str, Any]: ...
 
 
-Handler = TypeVar("Handler", bound=type)
+Handler = TypeVar("Handler", bound=type[Any])
 
 
 class Registry:
@@ -157,7 +157,7 @@ def register(handler: Any = None, *, create_if_missing: bool = True) -> Any:
         The class, unchanged.
     """
 
-    def add(decorated: Handler) -> Handler:
+    def add(decorated: Any) -> Any:
         registry.add(decorated, create_if_missing=create_if_missing)
         return decorated
 
@@ -180,8 +180,16 @@ def validate_handler(handler: Any) -> None:
     Raises:
         InvalidHandler: it breaks one; the message says which.
     """
-    if not inspect.isclass(handler):
+    if not isinstance(handler, type):
         raise InvalidHandler(f"register() takes a handler class, not {handler!r}.")
+    validate_alias(handler)
+    name = source(handler)
+    validate_working_method(handler, name)
+    validate_options(handler, name)
+
+
+def validate_alias(handler: Any) -> None:
+    """Check the name that tasks are queued under."""
     name = source(handler)
     if not is_name(getattr(handler, "alias", None), LONGEST_ALIAS):
         raise InvalidHandler(
@@ -190,15 +198,15 @@ def validate_handler(handler: Any) -> None:
         )
     if handler.alias in RESERVED_ALIASES:
         raise InvalidHandler(f"{name} has the alias {handler.alias!r}, which is a command's word.")
-    validate_working_method(handler, name)
-    validate_options(handler, name)
 
 
 def validate_working_method(handler: Any, name: str) -> None:
     """Check that the class can do work, and that ``atomic`` fits how it does."""
     work = getattr(handler, "handle_with_context", None) or getattr(handler, "handle", None)
     if not callable(work):
-        raise InvalidHandler(f"{name} has no handle(self) and no handle_with_context(self, context).")
+        raise InvalidHandler(
+            f"{name} has no handle(self) and no handle_with_context(self, context)."
+        )
     if handler.atomic and inspect.iscoroutinefunction(work):
         raise InvalidHandler(
             f"{name} is atomic and async: Django's transactions belong to one thread. Make it "

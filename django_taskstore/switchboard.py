@@ -14,7 +14,7 @@ from django.db import IntegrityError, transaction
 from django_taskstore.database.committed import CommittedCache
 from django_taskstore.models import Queue
 
-known_queues: CommittedCache[bool] = CommittedCache(60.0)
+known_queues: CommittedCache[str] = CommittedCache(60.0)
 
 
 def ensure(name: str, using: str) -> None:
@@ -27,7 +27,7 @@ def ensure(name: str, using: str) -> None:
                 Queue.objects.using(using).create(name=name)
         except IntegrityError:
             pass  # Another process made it between the look and the insert.
-    known_queues.put(using, name, True)
+    known_queues.put(using, name, name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from django.db.models import F, QuerySet
@@ -20,17 +20,18 @@ from django_taskstore.database.expressions import Literal
 from django_taskstore.statuses import FINAL, PAUSABLE, WAITING, Status
 
 Rows = QuerySet[Any]
+SomeRows = TypeVar("SomeRows", bound=QuerySet[Any])
 
 #: What every row loses that stops running.
 UNCLAIMED: Mapping[str, Any] = {"claimed_by": None, "lease_expires_at": None}
 
 
-def queued(rows: Rows) -> Rows:
+def queued(rows: SomeRows) -> SomeRows:
     """Narrow to rows that a claim may take: the status guard of the claim."""
     return rows.filter(status=Literal(Status.QUEUED))
 
 
-def held(rows: Rows, *, claim_seq: int, worker: UUID) -> Rows:
+def held(rows: SomeRows, *, claim_seq: int, worker: UUID) -> SomeRows:
     """Narrow to rows that this very claim still holds: the fence of every outcome.
 
     Status and worker alone would let a worker that was rescued, and then claimed the task
@@ -39,7 +40,7 @@ def held(rows: Rows, *, claim_seq: int, worker: UUID) -> Rows:
     return rows.filter(status=Literal(Status.RUNNING), claim_seq=claim_seq, claimed_by=worker)
 
 
-def due(rows: Rows) -> Rows:
+def due(rows: SomeRows) -> SomeRows:
     """Narrow to scheduled rows whose time has come, by the database's clock."""
     return rows.filter(status=Literal(Status.SCHEDULED), run_after__lte=DatabaseNow())
 
@@ -101,7 +102,7 @@ def release(rows: Rows, **columns: Any) -> int:
     )
 
 
-def expired(rows: Rows) -> Rows:
+def expired(rows: SomeRows) -> SomeRows:
     """Narrow to running rows whose lease has run out."""
     return rows.filter(status=Literal(Status.RUNNING), lease_expires_at__lt=DatabaseNow())
 

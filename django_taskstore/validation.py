@@ -6,6 +6,7 @@ Owns the rules and their messages. Pure: limits are arguments, no setting and no
 from __future__ import annotations
 
 import json
+import math
 import re
 from datetime import datetime, timedelta
 from typing import Any
@@ -130,7 +131,10 @@ def json_problem(value: Any, *, limit_bytes: int) -> str | None:
         return path
     size = len(json.dumps(value, ensure_ascii=False).encode("utf-8"))
     if size > limit_bytes:
-        return f"are {size:,} bytes of JSON, more than the {limit_bytes:,} allowed: pass an id or a file's name"
+        return (
+            f"are {size:,} bytes of JSON, more than the {limit_bytes:,} allowed: pass an id or a "
+            "file's name"
+        )
     return None
 
 
@@ -142,11 +146,9 @@ def foreign_part(value: Any, path: str = "", depth: int = 0) -> str | None:
     if value is None or isinstance(value, (bool, int)):
         return None
     if isinstance(value, float):
-        finite = value == value and value not in (float("inf"), float("-inf"))
-        return None if finite else f"hold {value!r}{place}, which JSON does not know"
+        return None if math.isfinite(value) else f"hold {value!r}{place}, which JSON does not know"
     if isinstance(value, str):
-        bad = UNSTORABLE.search(value)
-        return f"hold the character {bad.group()!a}{place}, which no database stores" if bad else None
+        return foreign_character(value, place)
     if isinstance(value, dict):
         return foreign_key(value, place) or first(
             foreign_part(item, f"{path}[{key!r}]", depth + 1) for key, item in value.items()
@@ -157,6 +159,12 @@ def foreign_part(value: Any, path: str = "", depth: int = 0) -> str | None:
         f"hold a {type(value).__name__}{place}, which JSON cannot hold unchanged: pass text, a "
         "number, True, False, None, a list or a dict"
     )
+
+
+def foreign_character(text: str, place: str) -> str | None:
+    """Return a sentence about the first character that cannot be stored, or None."""
+    bad = UNSTORABLE.search(text)
+    return f"hold the character {bad.group()!a}{place}, which no database stores" if bad else None
 
 
 def foreign_key(value: dict[Any, Any], place: str) -> str | None:

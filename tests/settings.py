@@ -14,7 +14,7 @@ BACKEND = os.environ.get("TASKSTORE_TEST_DB", "sqlite")
 NAME = f"taskstore{os.environ.get('TASKSTORE_TEST_SUFFIX', '')}"
 SQLITE_FILE = Path(tempfile.gettempdir()) / f"{NAME}-tests-{os.getuid()}.sqlite3"
 
-SERVERS = {
+SERVERS: dict[str, dict[str, object]] = {
     "sqlite": {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": str(SQLITE_FILE),

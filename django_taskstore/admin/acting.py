@@ -82,7 +82,7 @@ class VerbAdmin(StoreAdmin):
         self,
         request: HttpRequest,
         object_id: str,
-        extra_context: dict[str, Any] | None = None,  # noqa: ARG002
+        extra_context: dict[str, Any] | None = None,
     ) -> Any:
         """Lead Django's address for deletion to our soft delete."""
         row = self.get_object(request, object_id)
@@ -146,7 +146,7 @@ class VerbAdmin(StoreAdmin):
         query = f"?{list_query}" if list_query else ""
         return HttpResponseRedirect(self.url("changelist") + query)
 
-    def page_after(self, request: HttpRequest, row: Any, tally: Tally) -> str:  # noqa: ARG002
+    def page_after(self, request: HttpRequest, row: Any, tally: Tally) -> str:
         """Return where to go after a verb was used on a row's page."""
         return self.url("change", row.pk)
 
@@ -173,7 +173,7 @@ class VerbAdmin(StoreAdmin):
                 self.record(request, verb, row, result)
             return result
 
-    def record(self, request: HttpRequest, verb: Verb, row: Any, result: Any) -> None:  # noqa: ARG002
+    def record(self, request: HttpRequest, verb: Verb, row: Any, result: Any) -> None:
         """Write what was done into the row's history."""
         self.log_change(request, row, str(verb.recorded))
 

@@ -109,7 +109,7 @@ class TaskDefinitionAdmin(VerbAdmin):
         "“migrate” or when a worker starts."
     )
 
-    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:  # noqa: ARG002
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Return the sections; a new definition has no state yet."""
         fields = ["alias", "title", "description", "memo"]
         if obj is None:
@@ -124,7 +124,7 @@ class TaskDefinitionAdmin(VerbAdmin):
             (_("Times"), {"fields": ["created_at", "updated_at", "soft_deleted_at"]}),
         ]
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:  # noqa: ARG002
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         """Return what may not be edited: of a definition with a handler, all but its memo."""
         fixed = ["state", "created_at", "updated_at", "soft_deleted_at"]
         if obj is None:
@@ -158,7 +158,7 @@ class TaskDefinitionAdmin(VerbAdmin):
             found.append({"label": _("Queued tasks"), "url": url})
         return found
 
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: ARG002, FBT001
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: FBT001
         """Save a new row whole, and of an old one only what the form changed."""
         if not change:
             obj.save(using=self.queue_database)

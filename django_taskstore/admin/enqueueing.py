@@ -52,8 +52,8 @@ class EnqueuePage(StoreAdmin):
     def add_view(
         self,
         request: HttpRequest,
-        form_url: str = "",  # noqa: ARG002
-        extra_context: dict[str, Any] | None = None,  # noqa: ARG002
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
     ) -> Any:
         """Ask for a definition, then for what its handler wants to know, then enqueue."""
         if not self.has_add_permission(request):

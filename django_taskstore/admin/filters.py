@@ -27,12 +27,12 @@ class QueueFilter(admin.SimpleListFilter):
     title = _("queue")
     parameter_name = "queue"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, Any]]:  # noqa: ARG002
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, Any]]:
         """Return the names."""
         names = Queue.objects.order_by("name").values_list("name", flat=True)
         return [(name, name) for name in names[:MOST_CHOICES]]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Narrow to the queue."""
         return queryset.filter(queue_name=self.value()) if self.value() else queryset
 
@@ -43,12 +43,12 @@ class DefinitionFilter(admin.SimpleListFilter):
     title = _("definition")
     parameter_name = "definition"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, Any]]:  # noqa: ARG002
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, Any]]:
         """Return the aliases."""
         rows = TaskDefinition.all_objects.order_by("alias").values_list("pk", "alias")
         return [(str(key), alias) for key, alias in rows[:MOST_CHOICES]]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Narrow to the definition."""
         value = self.value() or ""
         if not value:
@@ -69,11 +69,11 @@ class CreatedFilter(admin.SimpleListFilter):
         "30d": (timedelta(days=30), _("Last 30 days")),
     }
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, Any]]:  # noqa: ARG002
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, Any]]:
         """Return the presets."""
         return [(key, label) for key, (_length, label) in self.ranges.items()]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Narrow to the preset."""
         if self.value() not in self.ranges:
             return queryset
@@ -87,7 +87,7 @@ class DeletedFilter(admin.SimpleListFilter):
     title = _("deleted")
     parameter_name = "deleted"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, Any]]:  # noqa: ARG002
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, Any]]:
         """Return the two choices beside the default, which is "No"."""
         return [("yes", _("Yes")), ("all", _("All"))]
 
@@ -96,7 +96,7 @@ class DeletedFilter(admin.SimpleListFilter):
         for place, choice in enumerate(super().choices(changelist)):
             yield {**choice, "display": _("No")} if place == 0 else choice
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Narrow to live or to soft-deleted rows."""
         if self.value() == "all":
             return queryset

@@ -114,7 +114,7 @@ class QueuedTaskAdmin(TaskColumns, EnqueuePage, VerbAdmin):
         "metadata_shown",
     ]
 
-    def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:  # noqa: ARG002
+    def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:
         """Return the lean list."""
         return LeanChangeList
 
@@ -171,19 +171,19 @@ class QueuedTaskAdmin(TaskColumns, EnqueuePage, VerbAdmin):
         allowed = super().has_change_permission(request, obj)
         return allowed and (obj is None or is_editable(obj))
 
-    def has_requeue_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+    def has_requeue_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Follow the permission of the same name."""
         return self.may(request, "requeue_queuedtask")
 
-    def has_restart_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+    def has_restart_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Follow the permission of the same name."""
         return self.may(request, "restart_queuedtask")
 
-    def has_cancel_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+    def has_cancel_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Follow the permission of the same name."""
         return self.may(request, "cancel_queuedtask")
 
-    def has_pause_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+    def has_pause_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Follow the permission of the same name, which covers resuming."""
         return self.may(request, "pause_queuedtask")
 
@@ -208,7 +208,7 @@ class QueuedTaskAdmin(TaskColumns, EnqueuePage, VerbAdmin):
         self.message_user(request, text, messages.WARNING)
         return HttpResponseRedirect(self.url("change", object_id))
 
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: ARG002, FBT001
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: FBT001
         """Write the changed columns, if the task still waits."""
         columns = {name: form.cleaned_data[name] for name in form.changed_data}
         if columns:

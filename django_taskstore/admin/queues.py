@@ -101,19 +101,19 @@ class QueueAdmin(VerbAdmin):
     readonly_fields = FIELDS
     empty_hint = gettext_lazy("No queue is here. A queue appears with the first task put on it.")
 
-    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
+    def has_add_permission(self, request: HttpRequest) -> bool:
         """Refuse: the first enqueue makes a queue."""
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Refuse: queues are switched by verbs."""
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Refuse: tasks may be on it."""
         return False
 
-    def has_switch_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+    def has_switch_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Follow the permission to change queues."""
         return self.may(request, "change_queue")
 

@@ -16,7 +16,6 @@ from django_taskstore.admin.base import StoreAdmin
 from django_taskstore.admin.rendering import NOTHING
 from django_taskstore.models import Worker
 
-
 FIELDS = (
     "id",
     "host",
@@ -43,15 +42,15 @@ class WorkerAdmin(StoreAdmin):
         "heartbeat."
     )
 
-    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
+    def has_add_permission(self, request: HttpRequest) -> bool:
         """Refuse: workers write their own rows."""
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Refuse: workers write their own rows."""
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Refuse: workers write their own rows."""
         return False
 

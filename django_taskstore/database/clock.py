@@ -55,5 +55,6 @@ def read_now(using: str) -> datetime:
     with connection.cursor() as cursor:
         cursor.execute(READ_NOW[connection.vendor])
         value = cursor.fetchone()[0]
-    moment = parse_datetime(value) if isinstance(value, str) else value
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    moment: Any = parse_datetime(value) if isinstance(value, str) else value
+    in_utc: datetime = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return in_utc

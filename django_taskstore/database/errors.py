@@ -26,7 +26,7 @@ def is_conflict(error: BaseException) -> bool:
     code = getattr(cause, "sqlite_errorcode", None)
     if code is not None:
         return code & 0xFF in SQLITE_CONFLICTS
-    arguments = getattr(cause, "args", ())
+    arguments: tuple[object, ...] = getattr(cause, "args", ())
     return bool(arguments) and arguments[0] in MYSQL_CONFLICTS
 
 

@@ -24,5 +24,5 @@ class Literal(Expression):
         super().__init__(output_field=CharField())
         self.word = str(word)
 
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
-        return f"'{self.word}'", []
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[()]]:
+        return f"'{self.word}'", ()

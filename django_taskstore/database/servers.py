@@ -47,7 +47,9 @@ def too_old(using: str) -> str | None:
         )
     if version(using) < required[1]:
         needed = ".".join(map(str, required[1]))
-        return f"Database {using!r} is {describe(using)}; {required[0]} {needed} or newer is needed."
+        return (
+            f"Database {using!r} is {describe(using)}; {required[0]} {needed} or newer is needed."
+        )
     return None
 
 

@@ -43,6 +43,8 @@ class StoreCommand(BaseCommand):
     """
 
     epilog: ClassVar[str] = ""
+    #: Django's own checks of models may connect, before a command can say what is wrong.
+    requires_system_checks = ["django_taskstore"]
 
     def create_parser(self, prog_name: str, subcommand: str, **options: Any) -> CommandParser:
         """Return the parser; see `BaseCommand.create_parser`."""

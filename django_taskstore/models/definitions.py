@@ -124,7 +124,11 @@ class TaskDefinition(models.Model):
     def _changed(self, rows: int) -> bool:
         self.refresh_from_db()
         models.signals.post_save.send(
-            type(self), instance=self, created=False, raw=False, using=self._state.db,
+            type(self),
+            instance=self,
+            created=False,
+            raw=False,
+            using=self._state.db,
             update_fields=None,
         )
         return rows > 0

@@ -7,7 +7,7 @@ rows it changed; rows in another status are left as they are.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from django.db import models, router, transaction
 
@@ -17,11 +17,8 @@ from django_taskstore.exceptions import TaskRunning
 from django_taskstore.models.definitions import TaskDefinition
 from django_taskstore.statuses import WAITING, Status
 
-if TYPE_CHECKING:
-    from django_taskstore.models.queued_tasks import QueuedTask
 
-
-class QueuedTaskQuerySet(models.QuerySet["QueuedTask"]):
+class QueuedTaskQuerySet(models.QuerySet[Any]):
     """Finding and moving queued tasks."""
 
     def of(self, alias: str) -> Self:
@@ -97,7 +94,7 @@ class QueuedTaskQuerySet(models.QuerySet["QueuedTask"]):
             return super(QueuedTaskQuerySet, found).delete()
 
     def _writes_to(self) -> str:
-        return self._db or router.db_for_write(self.model)
+        return getattr(self, "_db", None) or router.db_for_write(self.model)
 
     def _for_update(self) -> Self:
         return self.using(self._writes_to()).select_for_update().order_by("pk")

@@ -130,7 +130,7 @@ class QueuedTask(models.Model):
     def __str__(self) -> str:
         return f"{self.definition} #{self.pk}"
 
-    def save(
+    def save(  # type: ignore[override]
         self,
         *args: Any,
         update_fields: Collection[str] | None = None,

@@ -34,7 +34,7 @@ class Queue(models.Model):
         ordering = ["name"]
 
     def __str__(self) -> str:
-        return self.name
+        return str(self.name)
 
     def pause(self, *, by: str = "", reason: str = "") -> bool:
         """Stop claims from this queue; return whether it was not paused before.

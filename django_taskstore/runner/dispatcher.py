@@ -6,6 +6,7 @@ waited out; no fault of a task, a row or a receiver ends the loop.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import time
@@ -188,10 +189,8 @@ class Dispatcher:
 
     def _wait(self, longest_seconds: float) -> None:
         """Sleep until something finishes, somebody wakes this runner, or the time is over."""
-        try:
+        with contextlib.suppress(queue.Empty):
             self._take(self._mailbox.get(timeout=longest_seconds))
-        except queue.Empty:
-            pass
 
     def guarded(self, work: Callable[[], object]) -> bool:
         """Do some work; after a fault wait longer each time instead of ending."""
@@ -213,7 +212,8 @@ class Dispatcher:
                 self._pause_seconds,
             )
             return
-        logger.exception("A round failed; the next one follows in %.1f s.", self._pause_seconds)
+        text = "A round failed; the next one follows in %.1f s."
+        logger.error(text, self._pause_seconds, exc_info=error)
         if isinstance(error, DatabaseError):
             self._exchange.separate()
 

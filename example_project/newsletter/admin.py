@@ -55,7 +55,7 @@ class EmailAdmin(admin.ModelAdmin):
     list_select_related = ["subscriber"]
     search_fields = ["subscriber__email"]
 
-    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 - Django's signature
+    def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
     def has_change_permission(self, *_: Any, **__: Any) -> bool:

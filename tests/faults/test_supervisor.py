@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -22,10 +23,10 @@ def living():
 def is_alive(pid):
     """Tell whether a process exists and is not a zombie."""
     try:
-        with open(f"/proc/{pid}/stat") as stat:
-            return stat.read().rpartition(")")[2].split()[0] != "Z"
+        status = Path(f"/proc/{pid}/stat").read_text()
     except FileNotFoundError:
         return False
+    return status.rpartition(")")[2].split()[0] != "Z"
 
 
 def test_a_killed_child_is_replaced_and_its_task_is_finished(ledger):

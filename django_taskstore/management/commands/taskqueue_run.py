@@ -107,7 +107,7 @@ class Command(BaseCommand):
 
     def _end(self, code: int) -> None:
         """Leave with an exit code; from a shell at once, whatever threads still hang."""
-        if code == RELEASED and self._called_from_command_line:
+        if code == RELEASED and getattr(self, "_called_from_command_line", False):
             self.stderr.write(self.style.WARNING("Running tasks were given back to their queues."))
             sys.stdout.flush()
             sys.stderr.flush()
