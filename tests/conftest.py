@@ -8,8 +8,8 @@ import pytest
 from django.conf import settings
 from django.db import OperationalError, connections
 
-from django_taskstore import definitions, switchboard
-from tests.helpers import Ledger
+from django_taskstore import definitions, signals, switchboard
+from django_taskstore.registry import registry
 
 
 def pytest_report_header(config):
@@ -42,6 +42,51 @@ def _fresh_caches():
 @pytest.fixture
 def ledger(tmp_path, monkeypatch):
     """A file where handlers, in this process or in workers, say what they did."""
+    from tests.helpers import Ledger
+
     path = tmp_path / "ledger"
     monkeypatch.setenv("TASKSTORE_TEST_LEDGER", str(path))
     return Ledger(path)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_thread_outlives_the_tests(request):
+    """Let listeners close their connections before the test's database is dropped."""
+    if settings.BACKEND == "postgresql":
+        request.getfixturevalue("django_db_setup")
+    yield
+    from tests.helpers import wait_for_threads
+
+    wait_for_threads("dispatcher", "heartbeat", "handler", "listener")
+
+
+@pytest.fixture
+def add_handler():
+    """Return a function that registers a handler class for the length of one test."""
+    added = []
+
+    def add(handler, **options):
+        registry.add(handler, **options)
+        added.append(handler.alias)
+        return handler
+
+    yield add
+    for alias in added:
+        registry.remove(alias)
+
+
+@pytest.fixture
+def seen_signals():
+    """Collect (signal's name, kwargs) of every signal of the package."""
+    seen, connected = [], []
+    for name in [name for name in dir(signals) if name.startswith("task_")]:
+
+        def receive(name=name, **kwargs):
+            seen.append((name, kwargs))
+
+        signal = getattr(signals, name)
+        signal.connect(receive, weak=False)
+        connected.append((signal, receive))
+    yield seen
+    for signal, receive in connected:
+        signal.disconnect(receive)

@@ -7,12 +7,18 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import defaultdict
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
-from django.db import connection
+from django.db import connection, connections
+from django.utils import timezone
+
+from django_taskstore import TaskQueueRunner
+from django_taskstore.models import QueuedTask, TaskDefinition
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -129,3 +135,95 @@ def workers(count, *arguments, **options):
             if worker.process.poll() is None:
                 worker.process.kill()
             worker.process.communicate()
+
+
+def add_task(alias="Noop", **columns):
+    """Insert a row as it is told, past every rule of enqueue, in any status."""
+    definition, _ = TaskDefinition.all_objects.get_or_create(alias=alias)
+    return QueuedTask.objects.create(definition=definition, **columns)
+
+
+def fresh(task):
+    """Read a task again, hidden or not."""
+    return QueuedTask.all_objects.get(pk=getattr(task, "pk", task))
+
+
+def row_of(task):
+    """Return all columns of a task, to see whether anything changed."""
+    return QueuedTask.all_objects.filter(pk=getattr(task, "pk", task)).values().get()
+
+
+def expire(task):
+    """Let the lease of a running task run out, as if its worker had died long ago."""
+    past = timezone.now() - timedelta(hours=1)
+    assert QueuedTask.all_objects.filter(pk=task.pk).update(lease_expires_at=past) == 1
+
+
+@contextlib.contextmanager
+def captured_sql():
+    """Collect (sql, parameters) of every statement on the default connection."""
+    statements = []
+
+    def keep(execute, sql, params, many, context):
+        statements.append((sql, params))
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(keep):
+        yield statements
+
+
+def in_threads(*works):
+    """Run callables at the same moment, each on its own connection; return their results."""
+    results, errors = [None] * len(works), []
+    barrier = threading.Barrier(len(works))
+
+    def run(place, work):
+        try:
+            barrier.wait(30)
+            results[place] = work()
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=run, args=(i, one)) for i, one in enumerate(works)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    if errors:
+        raise errors[0]
+    return results
+
+
+def wait_for_threads(*kinds):
+    """Wait until the threads of stopped runners, and with them their connections, are gone."""
+    names = tuple(f"taskstore-{kind}" for kind in kinds or ("dispatcher", "heartbeat", "handler"))
+    wait_until(
+        lambda: not [one for one in threading.enumerate() if one.name.startswith(names)],
+        what=f"the end of the threads {names}",
+    )
+
+
+@contextlib.contextmanager
+def running(*queues, **options):
+    """Start a runner in this process and stop it at the end of the block."""
+    runner = TaskQueueRunner(*queues, **{"poll_seconds": 0.05, **options})
+    runner.start()
+    try:
+        yield runner
+    finally:
+        runner.stop(timeout_seconds=10)
+        wait_for_threads()
+
+
+def work_until_empty(*queues, seconds=60.0, **options):
+    """Run a runner's loop until nothing is due; return the runner."""
+    runner = TaskQueueRunner(*queues, **{"poll_seconds": 0.05, **options})
+    runner.start(until_empty=True)
+    runner.join(seconds)
+    stuck = runner.is_running
+    runner.stop(timeout_seconds=0)
+    wait_for_threads()
+    assert not stuck, f"The runner did not come to an end within {seconds} s."
+    return runner
