@@ -81,7 +81,9 @@ def test_a_star_without_any_queue_is_no_error():
 
 def test_other_queues_go_on(emails, ledger):
     switchboard.ensure("reports", "default")
+    first = enqueue("Noop", queue_name="emails")
     with running("emails", "reports") as runner:
+        wait_until(lambda: fresh(first).status == "success", what="the start of the runner")
         assert manage("taskqueue_stop", "emails").code == 0
         left = enqueue("Noop", queue_name="emails")
         done = enqueue("Noop", queue_name="reports")
