@@ -16,6 +16,7 @@ __all__ = [
     "HandlerImportFailed",
     "HandlerNotFound",
     "InvalidHandler",
+    "InvalidMaxAttempts",
     "InvalidOutput",
     "InvalidParameters",
     "InvalidPriority",
@@ -77,6 +78,10 @@ class InvalidQueueName(TaskStoreError, ValueError):
 
 class InvalidPriority(TaskStoreError, ValueError):
     """A priority is a whole number from -100 to 100; the higher runs first."""
+
+
+class InvalidMaxAttempts(TaskStoreError, ValueError):
+    """max_attempts is a whole number from 1."""
 
 
 class InvalidRunAfter(TaskStoreError, ValueError):

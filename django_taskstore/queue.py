@@ -22,6 +22,7 @@ from django_taskstore.models import QueuedTask
 from django_taskstore.registry import HandlerClass, registry
 from django_taskstore.statuses import Status
 from django_taskstore.validation import (
+    validate_max_attempts,
     validate_parameters,
     validate_priority,
     validate_queue_name,
@@ -198,7 +199,9 @@ def task_columns(options: Options, handler: HandlerClass | None) -> dict[str, An
     return {
         "queue_name": validate_queue_name(queue_name),
         "priority": validate_priority(pick(options.priority, handler, "priority", 0)),
-        "max_attempts": most or settings.DEFAULT_MAX_ATTEMPTS,
+        "max_attempts": validate_max_attempts(
+            settings.DEFAULT_MAX_ATTEMPTS if most is None else most
+        ),
         "run_after": moment,
         "created_at": now,
         "status": Status.SCHEDULED if moment > now else Status.QUEUED,

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django_taskstore.exceptions import (
+    InvalidMaxAttempts,
     InvalidOutput,
     InvalidParameters,
     InvalidPriority,
@@ -60,6 +61,17 @@ def validate_priority(priority: object) -> int:
             "higher runs first."
         )
     return int(priority)  # type: ignore[call-overload,no-any-return]
+
+
+def validate_max_attempts(most: object) -> int:
+    """Return how often a task may be tried.
+
+    Raises:
+        InvalidMaxAttempts: it is not a whole number from 1.
+    """
+    if not isinstance(most, int) or isinstance(most, bool) or most < 1:
+        raise InvalidMaxAttempts(f"max_attempts is {most!r}, expected a whole number from 1.")
+    return most
 
 
 def validate_run_after(run_after: object, *, now: datetime) -> datetime:

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from django.contrib import messages
+from django.contrib.admin.utils import model_ngettext
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -203,6 +204,7 @@ class VerbAdmin(StoreAdmin):
             verb=verb,
             rows=[(row, self.described(row)) for row in rows[:MOST_LISTED]],
             row_count=len(rows),
+            row_name=model_ngettext(self.opts, len(rows)),
             more=max(0, len(rows) - MOST_LISTED),
             unfit=unfit,
             keys=",".join(str(row.pk) for row in rows),

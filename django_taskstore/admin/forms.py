@@ -221,7 +221,9 @@ class PlacementForm(forms.Form):
     run_after = forms.DateTimeField(
         label=gettext_lazy("Run after"),
         required=False,
-        widget=forms.DateTimeInput({"type": "datetime-local", "step": "1"}),
+        widget=forms.DateTimeInput(
+            {"type": "datetime-local", "step": "1", "class": "ts-time"}, format="%Y-%m-%dT%H:%M:%S"
+        ),
     )
 
     def __init__(self, *args: Any, **options: Any) -> None:

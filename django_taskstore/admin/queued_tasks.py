@@ -72,9 +72,9 @@ class QueuedTaskAdmin(TaskColumns, EnqueuePage, VerbAdmin):
         "queue_name",
         "state",
         "tries",
-        "created_at",
-        "started_at",
-        "completed_at",
+        "created",
+        "started",
+        "completed",
     ]
     list_display_links = ["id", "task"]
     list_select_related = ["definition"]
@@ -90,6 +90,7 @@ class QueuedTaskAdmin(TaskColumns, EnqueuePage, VerbAdmin):
     readonly_fields = [
         "definition_link",
         "state",
+        "last_error",
         "queue_name",
         "priority",
         "run_after",
@@ -132,7 +133,8 @@ class QueuedTaskAdmin(TaskColumns, EnqueuePage, VerbAdmin):
         parameters = (
             "parameters" if self.has_change_permission(request, obj) else "parameters_shown"
         )
-        main = ["definition_link", "state", "queue_name", "priority", "run_after", "tries"]
+        error = ["last_error"] if obj is not None and obj.attempts else []
+        main = ["definition_link", "state", *error, "queue_name", "priority", "run_after", "tries"]
         times = ["created_at", "started_at", "completed_at", "run_time", "updated_at"]
         machinery = [
             "worker",

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -93,6 +94,16 @@ def progress(value: Any) -> SafeString | str:
         done,
         total,
         value.get("message") or "",
+    )
+
+
+def moment(at: datetime | None) -> SafeString | str:
+    """Return a time to the second in the current time zone, date and time apart."""
+    if at is None:
+        return NOTHING
+    local = timezone.localtime(at)
+    return format_html(
+        '<time datetime="{}">{} {}</time>', at.isoformat(), f"{local:%Y-%m-%d}", f"{local:%H:%M:%S}"
     )
 
 

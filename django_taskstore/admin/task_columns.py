@@ -22,11 +22,12 @@ from django_taskstore.admin.rendering import (
     lasted,
     link,
     links,
+    moment,
     pills,
     pretty,
     progress,
 )
-from django_taskstore.models import QueuedTask, Worker
+from django_taskstore.models import QueuedTask, TaskAttempt, Worker
 from django_taskstore.statuses import Status
 
 #: No index leads from a task to those requeued from it, so only so many ids are looked at.
@@ -66,6 +67,30 @@ class TaskColumns(StoreAdmin):
     def tries(self, task: QueuedTask) -> str:
         """Return the attempts made, out of those allowed."""
         return f"{task.attempts}/{task.max_attempts}"
+
+    @admin.display(description=gettext_lazy("created"))
+    def created(self, task: QueuedTask) -> Any:
+        """Return when the task was created."""
+        return moment(task.created_at)
+
+    @admin.display(description=gettext_lazy("started"))
+    def started(self, task: QueuedTask) -> Any:
+        """Return when the last attempt started."""
+        return moment(task.started_at)
+
+    @admin.display(description=gettext_lazy("completed"))
+    def completed(self, task: QueuedTask) -> Any:
+        """Return when the task ended."""
+        return moment(task.completed_at)
+
+    @admin.display(description=gettext_lazy("last error"))
+    def last_error(self, task: QueuedTask) -> Any:
+        """Return what the last attempt that did not succeed said."""
+        rows = TaskAttempt.objects.filter(queued_task=task.pk).order_by("-claim_seq")
+        last = rows.only("exception_class", "message").first()
+        if last is None or not last.exception_class:
+            return NOTHING
+        return format_html("<strong>{}</strong> {}", last.exception_class, last.message)
 
     @admin.display(description=gettext_lazy("definition"))
     def definition_link(self, task: QueuedTask) -> SafeString:

@@ -82,7 +82,11 @@ class Exchange:
     def executions(self, claims: list[Claim]) -> Iterator[Execution]:
         """Yield what can run; a claim that cannot gets its outcome at once."""
         for claim in claims:
-            if not claim.takes_work:
+            if claim.cancel_requested_at is not None:
+                # Asked while it ran, and its attempt ended before its handler could hear it.
+                reason = Cancel("The task was canceled during an earlier attempt.")
+                self.pending.append(Outcome(claim, Ending.CANCELED, exception=reason))
+            elif not claim.takes_work:
                 reason = Cancel("The task definition is canceled or deleted.")
                 self.pending.append(Outcome(claim, Ending.CANCELED, exception=reason))
             elif claim.alias not in registry:
