@@ -85,7 +85,12 @@ def validate_run_after(run_after: object, *, now: datetime) -> datetime:
         InvalidRunAfter: it is naive, or neither a datetime nor a timedelta.
     """
     if isinstance(run_after, timedelta):
-        return now + run_after
+        try:
+            return now + run_after
+        except OverflowError:
+            raise InvalidRunAfter(
+                f"run_after {run_after!r} from now lies beyond the calendar's last year."
+            ) from None
     if not isinstance(run_after, datetime):
         raise InvalidRunAfter(
             f"run_after is a {type(run_after).__name__}, expected an aware datetime or a timedelta."
@@ -141,7 +146,10 @@ def json_problem(value: Any, *, limit_bytes: int) -> str | None:
     path = foreign_part(value)
     if path:
         return path
-    size = len(json.dumps(value, ensure_ascii=False).encode("utf-8"))
+    try:
+        size = len(json.dumps(value, ensure_ascii=False).encode("utf-8"))
+    except ValueError:  # Python refuses to write integers of more than 4,300 digits.
+        return "hold a number with more digits than can be written; pass it as text"
     if size > limit_bytes:
         return (
             f"are {size:,} bytes of JSON, more than the {limit_bytes:,} allowed: pass an id or a "
