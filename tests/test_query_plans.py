@@ -109,7 +109,7 @@ def test_promote_walks_its_index_in_order():
 
 def test_a_rescue_walks_its_index_in_order():
     fill("running", ROWS)
-    plan = plan_of(lambda: claim_expired())
+    plan = plan_of(claim_expired)
     assert_index_only_order(plan, "taskstore_lease")
 
 
