@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any, Protocol, TypeVar, overload
 
 from django_taskstore.exceptions import (
@@ -223,6 +224,20 @@ def validate_options(handler: Any, name: str) -> None:
         raise InvalidHandler(f"{name}: {error}") from error
     if handler.on_lost not in ON_LOST:
         raise InvalidHandler(f"{name} has on_lost={handler.on_lost!r}, expected 'retry' or 'fail'.")
+    limit = handler.timeout
+    if limit is not None and not is_duration(limit):
+        raise InvalidHandler(
+            f"{name} has timeout={limit!r}, expected None, seconds above 0, or a timedelta."
+        )
     most = handler.max_attempts
     if most is not None and (isinstance(most, bool) or not isinstance(most, int) or most < 1):
         raise InvalidHandler(f"{name} has max_attempts={most!r}, expected None or 1 and more.")
+
+
+def is_duration(limit: object) -> bool:
+    """Tell whether a value is a time above 0: seconds, or a timedelta."""
+    if isinstance(limit, timedelta):
+        return limit > timedelta(0)
+    if not isinstance(limit, (int, float)) or isinstance(limit, bool):
+        return False
+    return 0 < limit < float("inf")
