@@ -103,7 +103,10 @@ def moment(at: datetime | None) -> SafeString | str:
         return NOTHING
     local = timezone.localtime(at)
     return format_html(
-        '<time datetime="{}">{} {}</time>', at.isoformat(), f"{local:%Y-%m-%d}", f"{local:%H:%M:%S}"
+        '<time datetime="{}"><span>{}</span> <span>{}</span></time>',
+        at.isoformat(),
+        f"{local:%Y-%m-%d}",
+        f"{local:%H:%M:%S}",
     )
 
 

@@ -1,0 +1,84 @@
+"""Users, tasks and addresses for the tests of the admin."""
+
+from __future__ import annotations
+
+import html
+import re
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
+from django.test import Client
+from django.urls import reverse
+
+from django_taskstore import enqueue
+from django_taskstore.models import QueuedTask, TaskDefinition
+
+TASKS = "django_taskstore_queuedtask"
+DEFINITIONS = "django_taskstore_taskdefinition"
+QUEUES = "django_taskstore_queue"
+WORKERS = "django_taskstore_worker"
+VIEW_ALL = ("view_queuedtask", "view_taskdefinition", "view_queue", "view_worker")
+
+
+def url(page, *args):
+    """Return an admin page's address."""
+    return reverse(f"admin:{page}", args=args)
+
+
+def act_url(model, verb):
+    """Return the address of a verb's page."""
+    return url(f"{model}_act", verb)
+
+
+def user_with(*codenames, name="ann", **options):
+    """Make a staff user who has exactly these permissions of the app."""
+    user = get_user_model().objects.create_user(name, password=name, is_staff=True, **options)
+    permissions = Permission.objects.filter(
+        content_type__app_label="django_taskstore", codename__in=codenames
+    )
+    assert permissions.count() == len(codenames), codenames
+    user.user_permissions.set(permissions)
+    return user
+
+
+def client_of(user=None):
+    """Return a client who is signed in as the user, or as nobody."""
+    client = Client()
+    if user is not None:
+        client.force_login(user)
+    return client
+
+
+def superuser():
+    """Make a superuser."""
+    return get_user_model().objects.create_superuser("root", password="root")
+
+
+def task_with_status(status="queued", alias="HelloWorldTask", parameters=None, **columns):
+    """Make a task and put it into a status as its rows would look."""
+    task = enqueue(alias, parameters if parameters is not None else {"name": "Tom"})
+    QueuedTask.all_objects.filter(pk=task.pk).update(status=status, **columns)
+    return QueuedTask.all_objects.get(pk=task.pk)
+
+
+def definition(alias="HelloWorldTask"):
+    """Return a definition, whether deleted or not."""
+    return TaskDefinition.all_objects.get(alias=alias)
+
+
+def status_of(task):
+    """Return what the database says now."""
+    return QueuedTask.all_objects.values_list("status", flat=True).get(pk=task.pk)
+
+
+def use(client, verb, *rows, model=TASKS, **data):
+    """POST a verb's page for rows, as its form does, from the first row's own page."""
+    keys = ",".join(str(row.pk) for row in rows)
+    return client.post(act_url(model, verb), {"pk": keys, **data}, follow=True)
+
+
+def said(response):
+    """Return the messages on a page."""
+    items = re.findall(r'<ul class="messagelist">(.*?)</ul>', response.content.decode(), re.DOTALL)
+    text = " ".join(items)
+    return html.unescape(re.sub(r"<[^>]+>", " ", text)).strip()

@@ -1,0 +1,366 @@
+"""Queued tasks in the admin: the list, its filters, the detail page and every verb."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.contrib import admin
+from django.contrib.admin.models import LogEntry
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from django_taskstore import enqueue, enqueue_many
+from django_taskstore.admin import acting, base
+from django_taskstore.models import QueuedTask, TaskAttempt, Worker
+from tests.admin_pages import (
+    TASKS,
+    act_url,
+    client_of,
+    definition,
+    said,
+    status_of,
+    superuser,
+    task_with_status,
+    url,
+    use,
+    user_with,
+)
+
+pytestmark = pytest.mark.django_db
+
+LIST = f"{TASKS}_changelist"
+
+
+@pytest.fixture
+def client():
+    """Return a client signed in as a superuser."""
+    return client_of(superuser())
+
+
+def listed(client, query=""):
+    """Return the ids that the list shows."""
+    response = client.get(url(LIST) + query)
+    assert response.status_code == 200
+    return [task.pk for task in response.context["cl"].result_list]
+
+
+def history(task):
+    """Return the lines of a row's history, oldest first."""
+    entries = LogEntry.objects.filter(object_id=str(task.pk), content_type__model="queuedtask")
+    return [entry.change_message for entry in entries.order_by("pk")]
+
+
+def test_each_filter_narrows_the_list(client):
+    queued = task_with_status("queued")
+    failed = task_with_status("failed", alias="Failing")
+    gone = task_with_status("success", soft_deleted_at=timezone.now())
+    old = task_with_status("success", created_at=timezone.now() - timedelta(hours=3))
+    mail = enqueue("Noop", queue_name="emails")
+
+    assert listed(client) == [mail.pk, old.pk, failed.pk, queued.pk]
+    assert listed(client, "?status__exact=failed") == [failed.pk]
+    assert listed(client, "?queue=emails") == [mail.pk]
+    assert listed(client, f"?definition={definition('Failing').pk}") == [failed.pk]
+    assert listed(client, "?created=1h") == [mail.pk, failed.pk, queued.pk]
+    assert listed(client, "?deleted=yes") == [gone.pk]
+    assert gone.pk in listed(client, "?deleted=all")
+    assert listed(client, "?queue=unknown") == []
+    assert listed(client, "?definition=x") == []
+
+
+@pytest.mark.parametrize("term", ["{pk}", "#{pk}", " {pk} "])
+def test_search_finds_exactly_one_id(client, term):
+    task, other = task_with_status(), task_with_status()
+
+    assert listed(client, "?q=" + term.format(pk=task.pk).replace("#", "%23")) == [task.pk]
+    assert other.pk != task.pk
+
+
+@pytest.mark.parametrize("term", ["abc", "9" * 30, "-1", "1 2", "²"])
+def test_search_for_anything_else_finds_nothing(client, term):
+    task_with_status()
+
+    assert listed(client, f"?q={term}") == []
+
+
+def test_the_list_costs_the_same_with_200_rows(client):
+    enqueue_many("HelloWorldTask", [{"name": "x" * 1000}] * 200)
+
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
+        assert len(listed(client)) == 50
+
+    statements = [query["sql"] for query in queries]
+    assert len(statements) <= 7, statements
+    assert not any("DISTINCT" in statement for statement in statements)
+    page = next(s for s in statements if "taskdefinition" in s and "LIMIT 50" in s)
+    for column in ("parameters", "output", "details", "metadata", "memo"):
+        assert column not in page
+
+
+def test_show_all_keeps_its_limit(client):
+    enqueue_many("HelloWorldTask", [{}] * 120)
+
+    assert len(listed(client, "?all=")) == 50
+    assert len(listed(client, "?p=3")) == 20
+
+
+def test_counting_stops_at_the_cap(client, monkeypatch):
+    monkeypatch.setattr(base, "MOST_COUNTED", 60)
+    enqueue_many("HelloWorldTask", [{}] * 130)
+
+    with CaptureQueriesContext(connection) as queries:
+        page = client.get(url(LIST)).content.decode()
+
+    assert "60+ queued tasks" in page
+    counts = [query["sql"] for query in queries if "COUNT(" in query["sql"]]
+    assert len(counts) == 1
+    assert "LIMIT 61" in counts[0]
+
+
+def test_the_cap_is_above_what_would_drop_the_limit():
+    model_admin = admin.site._registry[QueuedTask]
+
+    assert max(model_admin.list_per_page, model_admin.list_max_show_all) < base.MOST_COUNTED
+
+
+def test_an_empty_list_says_what_to_do(client):
+    assert "A task appears when" in client.get(url(LIST)).content.decode()
+
+
+def test_the_detail_shows_the_work_and_its_attempts(client):
+    task = task_with_status(
+        "failed",
+        parameters={"name": "Łódź"},
+        attempts=1,
+        output={"sent": 3},
+        details="[x] INFO: Hello",
+        progress={"done": 3, "total": 4, "message": "rows"},
+        started_at=timezone.now() - timedelta(seconds=90),
+        completed_at=timezone.now(),
+    )
+    TaskAttempt.objects.create(
+        queued_task=task,
+        claim_seq=1,
+        number=1,
+        outcome="failed",
+        exception_class="ValueError",
+        message="no address",
+        traceback="Traceback: here",
+    )
+
+    page = client.get(url(f"{TASKS}_change", task.pk)).content.decode()
+
+    for text in ("Łódź", "&quot;sent&quot;: 3", "INFO: Hello", "3 / 4 rows", "1 min 30 s"):
+        assert text in page
+    for text in ("ValueError", "no address", "Traceback: here"):
+        assert text in page
+
+
+def test_only_the_latest_attempts_are_shown(client):
+    task = task_with_status("scheduled", attempts=60)
+    TaskAttempt.objects.bulk_create(
+        TaskAttempt(queued_task=task, claim_seq=n, number=n, outcome="retried", message=f"try-{n}.")
+        for n in range(1, 61)
+    )
+
+    page = client.get(url(f"{TASKS}_change", task.pk)).content.decode()
+
+    assert "try-60." in page
+    assert "try-11." in page
+    assert "try-10." not in page
+
+
+def test_lineage_is_linked_both_ways_and_may_dangle(client):
+    old = task_with_status("failed")
+    use(client, "requeue", old, parameters="{}", queue_name="default")
+    new = QueuedTask.objects.get(requeued_from=old)
+
+    assert url(f"{TASKS}_change", new.pk) in client.get(
+        url(f"{TASKS}_change", old.pk)
+    ).content.decode().replace(f"act/requeue/?pk={old.pk}", "")
+    assert (
+        url(f"{TASKS}_change", old.pk)
+        in client.get(url(f"{TASKS}_change", new.pk)).content.decode()
+    )
+    old.delete()
+    page = client.get(url(f"{TASKS}_change", new.pk))
+    assert page.status_code == 200
+    assert f"#{old.pk}, which is gone" in page.content.decode()
+    assert client.get(f"{act_url(TASKS, 'requeue')}?pk={new.pk}").status_code == 200
+    assert listed(client) == [new.pk]
+
+
+def test_the_worker_is_linked_while_its_row_is_there(client):
+    worker = Worker.objects.create(
+        host="web01", pid=7, concurrency=1, started_at=timezone.now(), heartbeat_at=timezone.now()
+    )
+    task = task_with_status("running", claimed_by=worker.pk)
+
+    assert "web01:7" in client.get(url(f"{TASKS}_change", task.pk)).content.decode()
+    worker.delete()
+    assert str(task.claimed_by) in client.get(url(f"{TASKS}_change", task.pk)).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("verb", "before", "after", "message"),
+    [
+        ("restart", "failed", "queued", "1 restarted"),
+        ("cancel", "queued", "canceled", "1 canceled"),
+        ("cancel", "scheduled", "canceled", "1 canceled"),
+        ("cancel", "paused", "canceled", "1 canceled"),
+        ("cancel", "running", "running", "1 asked to stop"),
+        ("pause", "queued", "paused", "1 paused"),
+        ("resume", "paused", "queued", "1 resumed"),
+        ("delete", "failed", "failed", "1 deleted"),
+        ("delete", "queued", "canceled", "1 deleted"),
+    ],
+)
+def test_a_verb_moves_the_task_says_so_and_is_recorded(client, verb, before, after, message):
+    task = task_with_status(before)
+
+    response = use(client, verb, task)
+
+    assert said(response) == message
+    assert response.redirect_chain[-1][0] == url(f"{TASKS}_change", task.pk)
+    stored = QueuedTask.all_objects.get(pk=task.pk)
+    assert stored.status == after
+    assert (stored.soft_deleted_at is not None) == (verb == "delete")
+    assert (stored.cancel_requested_at is not None) == (before == "running")
+    assert len(history(task)) == 1
+
+
+@pytest.mark.parametrize(
+    ("verb", "status", "why"),
+    [
+        ("restart", "running", "has not ended"),
+        ("cancel", "success", "already ended"),
+        ("pause", "running", "not waiting"),
+        ("resume", "queued", "not paused"),
+        ("delete", "running", "running"),
+        ("restore", "success", "not deleted"),
+    ],
+)
+def test_a_stale_page_moves_nothing_and_says_why(client, verb, status, why):
+    task = task_with_status(status)
+    before = QueuedTask.all_objects.values().get(pk=task.pk)
+
+    message = said(use(client, verb, task))
+
+    assert message.startswith("1 skipped: ")
+    assert why in message
+    assert QueuedTask.all_objects.values().get(pk=task.pk) == before
+    assert history(task) == []
+
+
+def test_delete_hides_and_restore_shows_again(client):
+    task = task_with_status("success")
+
+    use(client, "delete", task)
+    assert listed(client) == []
+    assert "Deleted" in client.get(url(f"{TASKS}_change", task.pk)).content.decode()
+    assert said(use(client, "restore", task)) == "1 restored"
+    assert listed(client) == [task.pk]
+    assert history(task) == ["Deleted.", "Restored."]
+
+
+def test_the_address_of_the_hard_delete_leads_to_the_soft_one(client):
+    task = task_with_status("success")
+
+    response = client.post(url(f"{TASKS}_delete", task.pk), {"post": "yes"})
+
+    assert response["Location"] == f"{act_url(TASKS, 'delete')}?pk={task.pk}"
+    assert QueuedTask.objects.filter(pk=task.pk).exists()
+    assert "deletelink" not in client.get(url(f"{TASKS}_change", task.pk)).content.decode()
+
+
+def test_an_action_confirms_first_and_keeps_the_filter(client):
+    waiting = [task_with_status("queued"), task_with_status("paused"), task_with_status("queued")]
+    running, ended = task_with_status("running"), task_with_status("success")
+    tasks = [*waiting, running, ended]
+
+    page = client.post(
+        url(LIST) + "?queue=default",
+        {"action": "cancel", "_selected_action": [task.pk for task in tasks], "index": "0"},
+    )
+    assert page.status_code == 200
+    assert status_of(waiting[0]) == "queued"
+    text = page.content.decode()
+    assert "5 queued tasks" in text
+    assert "1 of them does not fit" in text
+    response = use(client, "cancel", *tasks, list_query=page.context["list_query"])
+
+    assert response.redirect_chain[-1][0] == url(LIST) + "?queue=default"
+    message = said(response)
+    assert "3 canceled" in message
+    assert "1 asked to stop" in message
+    assert "1 skipped: already ended" in message
+    assert [status_of(task) for task in tasks] == ["canceled"] * 3 + ["running", "success"]
+    assert [len(history(task)) for task in tasks] == [1, 1, 1, 1, 0]
+
+
+def test_the_delete_action_is_the_soft_one(client):
+    task = task_with_status("success")
+
+    page = client.post(
+        url(LIST), {"action": "delete_selected", "_selected_action": [task.pk], "index": "0"}
+    )
+    assert "can be restored" in page.content.decode()
+    use(client, "delete", task, list_query="")
+    assert QueuedTask.all_objects.get(pk=task.pk).soft_deleted_at is not None
+
+
+def test_too_many_rows_at_once_are_refused(client, monkeypatch):
+    monkeypatch.setattr(acting, "MOST_AT_ONCE", 3)
+    enqueue_many("HelloWorldTask", [{}] * 4)
+    keys = list(QueuedTask.objects.values_list("pk", flat=True))
+
+    response = client.post(
+        url(LIST),
+        {"action": "cancel", "_selected_action": keys, "select_across": "1", "index": "0"},
+        follow=True,
+    )
+
+    assert "select at most 3" in said(response)
+    assert QueuedTask.objects.filter(status="queued").count() == 4
+
+
+@pytest.mark.parametrize("keys", ["", "x", "999999", "1;2", "9" * 40])
+def test_keys_of_nothing_change_nothing(client, keys):
+    task_with_status("queued")
+
+    response = client.post(act_url(TASKS, "cancel"), {"pk": keys}, follow=True)
+
+    assert "no row is left" in said(response)
+
+
+def test_buttons_are_those_that_fit(client):
+    task = task_with_status("paused")
+
+    page = client.get(url(f"{TASKS}_change", task.pk)).content.decode()
+
+    assert act_url(TASKS, "resume") in page
+    assert act_url(TASKS, "cancel") in page
+    assert act_url(TASKS, "pause") not in page
+    assert act_url(TASKS, "restart") not in page
+
+
+def test_support_requeues_without_the_right_to_change():
+    task = task_with_status("failed")
+    client = client_of(user_with("view_queuedtask", "requeue_queuedtask"))
+
+    response = use(client, "requeue", task, parameters='{"name": "Ann"}', queue_name="default")
+
+    assert said(response) == "1 requeued"
+    new = QueuedTask.objects.get(requeued_from=task)
+    assert response.redirect_chain[-1][0] == url(f"{TASKS}_change", new.pk)
+
+
+def test_a_missing_task_is_no_error(client):
+    response = client.get(url(f"{TASKS}_change", 999), follow=True)
+
+    assert response.status_code == 200
+    assert client.get(url(f"{TASKS}_delete", 999)).status_code == 404
