@@ -58,7 +58,7 @@ STATIC_URL = "/static/"
 
 # Mail is written to files in sent_mail/, one each, unless EMAIL_BACKEND says otherwise.
 EMAIL_BACKEND = os.environ.get("EMAIL_BACKEND", "django.core.mail.backends.filebased.EmailBackend")
-EMAIL_FILE_PATH = BASE_DIR / "sent_mail"
+EMAIL_FILE_PATH = Path(os.environ.get("EMAIL_FILE_PATH", BASE_DIR / "sent_mail"))
 DEFAULT_FROM_EMAIL = "The Weekly Tide <hello@example.com>"
 SITE_URL = os.environ.get("SITE_URL", "http://127.0.0.1:8000")
 
