@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 import importlib
 import inspect
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from django.core.management import get_commands, load_command_class
+from django.core.management.base import BaseCommand
 from django.dispatch import Signal
 
 import django_taskstore
@@ -99,25 +101,16 @@ def test_the_commands_table_has_each_command():
 
 def test_the_options_of_taskqueue_run_are_all_described():
     command = load_command_class("django_taskstore", "taskqueue_run")
-    parser = command.create_parser("manage.py", "taskqueue_run")
-    hidden = "==SUPPRESS=="
-    of_django = {
-        action.option_strings[-1] for action in django_parser()._actions if action.option_strings
-    }
-    in_code = {
-        action.option_strings[-1]
-        for action in parser._actions
-        if action.option_strings and action.help != hidden
-    }
+    in_code = options(command) - options(BaseCommand())
     table = section(page("reference/commands.md"), "taskqueue_run")
-    assert {name.split()[0] for name in first_names(table)} == in_code - of_django
+    assert {name.split()[0] for name in first_names(table)} == in_code
 
 
-def django_parser():
-    """Return a parser with nothing but the options of every Django command."""
-    from django.core.management.base import BaseCommand
-
-    return BaseCommand().create_parser("manage.py", "any")
+def options(command):
+    """Return the options of a command that its help shows."""
+    actions = command.create_parser("manage.py", "any")._actions
+    shown = (one for one in actions if one.option_strings and one.help != argparse.SUPPRESS)
+    return {one.option_strings[-1] for one in shown}
 
 
 def test_the_lifecycle_has_each_transition():
@@ -143,15 +136,8 @@ def test_the_floors_are_those_that_are_enforced():
 
 def test_the_index_table_has_each_index():
     named = set(first_names(section(page("architecture.md"), "Indexes")))
-    in_code = {
-        index.name
-        for name in models.__all__
-        for index in (
-            *getattr(models, name)._meta.indexes,
-            *getattr(models, name)._meta.constraints,
-        )
-    }
-    assert named == in_code
+    metas = [getattr(models, name)._meta for name in models.__all__]
+    assert named == {index.name for meta in metas for index in (*meta.indexes, *meta.constraints)}
 
 
 def test_each_public_name_is_documented():
@@ -160,12 +146,12 @@ def test_each_public_name_is_documented():
     assert missing == []
 
 
-@pytest.mark.parametrize("block", python_blocks())
+@pytest.mark.parametrize("block", list(python_blocks()))
 def test_each_python_example_compiles(block):
     ast.parse(block)
 
 
-@pytest.mark.parametrize("block", python_blocks())
+@pytest.mark.parametrize("block", list(python_blocks()))
 def test_each_example_imports_what_there_is(block):
     for node in ast.walk(ast.parse(block)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("django_taskstore"):
@@ -200,9 +186,8 @@ def test_each_link_leads_somewhere(path):
 
 def test_the_readme_answers_ten_questions_and_links_a_test_for_each_promise():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    questions = re.findall(
-        r"^\*\*(\d+)\. .+?\?\*\*", section(readme, "Ten questions"), re.MULTILINE
-    )
+    answers = section(readme, "Ten questions")
+    questions = re.findall(r"^\*\*(\d+)\. .+?\?\*\*", answers, flags=re.MULTILINE)
     assert [int(number) for number in questions] == list(range(1, 11))
     promises = re.split(r"^\d\. ", section(readme, "Promises"), flags=re.MULTILINE)[1:]
     assert len(promises) == 6
