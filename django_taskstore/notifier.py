@@ -69,7 +69,7 @@ class Listener(threading.Thread):
         self._stopping = threading.Event()
 
     def stop(self) -> None:
-        """Ask the thread to end; it does within a second."""
+        """Ask the thread to end; it does within half a second."""
         self._stopping.set()
 
     def run(self) -> None:
@@ -93,7 +93,7 @@ class Listener(threading.Thread):
             cursor.execute(f"LISTEN {CHANNEL}")
         self.wake_up("")
         while not self._stopping.is_set():
-            for notice in wrapper.connection.notifies(timeout=1.0):
+            for notice in wrapper.connection.notifies(timeout=0.5):
                 self.wake_up(notice.payload)
                 if self._stopping.is_set():
                     return

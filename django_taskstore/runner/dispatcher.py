@@ -144,9 +144,10 @@ class Dispatcher:
         return self.guarded(self._promote) and self._promoted == 0
 
     def _prepare(self) -> None:
-        """Bring the definitions up to date and note when this runner started."""
-        mirror(self.using)
+        """Note when this runner started and bring the definitions up to date."""
+        # First: a stop that is requested while this runner mirrors must count as later.
         self._exchange.started_at = read_now(self.using)
+        mirror(self.using)
         self.is_prepared = True
 
     def _promote(self) -> None:

@@ -19,6 +19,9 @@ from django.db import connections
 from django_taskstore.executor import Execution
 from django_taskstore.outcomes import Outcome
 
+#: How long an idle thread may take to end.
+IDLE_SECONDS = 0.5
+
 Finished = Callable[[Execution, Outcome], None]
 
 
@@ -35,7 +38,7 @@ class Pool(Protocol):
         """Return how long nothing that waits has started, 0 when nothing waits."""
 
     def stop(self) -> None:
-        """End once what runs has ended; do not wait for it."""
+        """End once what runs has ended; do not wait for that."""
 
 
 class InlinePool:
@@ -109,10 +112,13 @@ class HandlerThreads:
         return 0.0 if self._queue.empty() else time.monotonic() - self._moved_at
 
     def stop(self) -> None:
-        """Let each thread end after what it runs."""
+        """Let each thread end after what it runs; idle ones close their connections now."""
         for _ in self._threads:
             self._queue.put(None)
         self._loop.stop()
+        until = time.monotonic() + IDLE_SECONDS
+        for thread in self._threads:
+            thread.join(max(0.0, until - time.monotonic()))
 
     def _add_thread(self) -> None:
         name = f"taskstore-handler-{len(self._threads) + 1}"

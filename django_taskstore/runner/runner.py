@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import uuid
+from collections.abc import Sequence
 
 from django.db import connections
 
@@ -20,6 +21,9 @@ from django_taskstore.runner.exchange import ALL_QUEUES
 from django_taskstore.runner.heartbeat import Heartbeat, Identity, announce, withdraw
 from django_taskstore.runner.pool import HandlerThreads
 from django_taskstore.validation import validate_queue_name
+
+#: A helper thread that the database holds up longer than this is left behind.
+HELPERS_SECONDS = 1.0
 
 
 class TaskQueueRunner:
@@ -158,10 +162,17 @@ class TaskQueueRunner:
             dispatcher.guarded(lambda: withdraw(dispatcher.identity))
         finally:
             dispatcher.pool.stop()
-            heartbeat.stop()
-            if listener is not None:
-                listener.stop()
+            end([heartbeat] if listener is None else [heartbeat, listener])
             connections.close_all()
+
+
+def end(threads: Sequence[Heartbeat | Listener]) -> None:
+    """End helper threads and give them a moment to close their connections."""
+    for thread in threads:
+        thread.stop()
+    for thread in threads:
+        if thread.is_alive():
+            thread.join(HELPERS_SECONDS)
 
 
 def listen(dispatcher: Dispatcher) -> Listener | None:
