@@ -17,6 +17,7 @@ from django_taskstore.database.committed import CommittedCache
 from django_taskstore.exceptions import DefinitionCanceled, HandlerNotFound
 from django_taskstore.models import QueuedTask, TaskDefinition
 from django_taskstore.registry import HandlerClass, registry
+from django_taskstore.signals import definitions_changed
 
 #: Another process may cancel a definition; its tasks are also canceled when claimed.
 TRUSTED_SECONDS = 5.0
@@ -128,4 +129,5 @@ def mirror_after_migrate(*, using: str, **_: Any) -> None:
         mirror(using)
 
 
+definitions_changed.connect(forget, dispatch_uid="django_taskstore.definitions.changed")
 post_save.connect(forget, sender=TaskDefinition, dispatch_uid="django_taskstore.definitions")

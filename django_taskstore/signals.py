@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from django.dispatch import Signal
 
+#: Definitions were canceled, activated, deleted or restored; sent inside the transaction.
+definitions_changed = Signal()
 task_enqueued = Signal()
 task_started = Signal()
 task_succeeded = Signal()

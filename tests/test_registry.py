@@ -45,8 +45,11 @@ def test_a_subclass_does_not_inherit_its_parents_alias(mine):
 
 def test_an_alias_registered_twice_names_both_classes(mine):
     mine.add(make("One", alias="mail"))
-    with pytest.raises(HandlerAlreadyRegistered, match=r"tests\.test_registry\.Two is already "
-                       r"registered by tests\.test_registry\.One: give one of them another alias"):
+    with pytest.raises(
+        HandlerAlreadyRegistered,
+        match=r"tests\.test_registry\.Two is already "
+        r"registered by tests\.test_registry\.One: give one of them another alias",
+    ):
         mine.add(make("Two", alias="mail"))
     assert mine.get("mail").__name__ == "One"
 

@@ -143,9 +143,7 @@ def test_what_each_outcome_does_to_the_attempt_and_the_lease(arrow, attempts):
     assert columns(task, "claimed_by") == ((WORKER,) if ended else (None,))
 
 
-@pytest.mark.parametrize(
-    "arrow", ["rescue to its queue", "rescue as failed", "rescue as canceled"]
-)
+@pytest.mark.parametrize("arrow", ["rescue to its queue", "rescue as failed", "rescue as canceled"])
 def test_a_loss_is_counted_apart_from_attempts(arrow):
     task = in_status("running")
     move(arrow, task)

@@ -154,7 +154,11 @@ def test_an_output_that_json_cannot_hold_is_refused(output):
 
 def test_bad_input_is_both_a_store_error_and_a_value_error():
     for kind in (
-        InvalidParameters, InvalidOutput, InvalidQueueName, InvalidPriority, InvalidRunAfter,
+        InvalidParameters,
+        InvalidOutput,
+        InvalidQueueName,
+        InvalidPriority,
+        InvalidRunAfter,
     ):
         assert issubclass(kind, TaskStoreError)
         assert issubclass(kind, ValueError)

@@ -108,8 +108,8 @@ class VerbAdmin(StoreAdmin):
 
     def chosen(self, request: HttpRequest, keys: list[Any]) -> list[Any]:
         """Read the rows with these keys from the database that will be written."""
-        rows = self.get_queryset(request).using(self.queue_database)
-        return list(rows.select_related(*self.acting_related).filter(pk__in=keys))
+        rows = self.get_queryset(request).using(self.queue_database).filter(pk__in=keys)
+        return list(rows.select_related(*self.acting_related) if self.acting_related else rows)
 
     #: Foreign keys to read with the rows.
     acting_related: ClassVar[tuple[str, ...]] = ()

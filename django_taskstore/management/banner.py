@@ -21,10 +21,9 @@ from django_taskstore.database.servers import (
     journal_warning,
     skips_locked,
 )
-from django_taskstore.models import TaskDefinition
 from django_taskstore.registry import registry
 from django_taskstore.runner import TaskQueueRunner
-from django_taskstore.statuses import WAITING
+from django_taskstore.statistics.counts import strangers
 
 SHOWN_HANDLERS = 5
 
@@ -86,23 +85,9 @@ def warnings(using: str) -> Iterator[str]:
             yield text
     if not len(registry):
         yield "No handler is registered: does an app in INSTALLED_APPS have a tasks.py?"
-    unserved = unserved_aliases(using)
+    unserved = list(strangers(switchboard.read(using).names, using))
     if unserved:
         yield (
             f"Tasks wait for handlers that this process does not have: {', '.join(unserved)}. "
             "They stay on their queues."
         )
-
-
-def unserved_aliases(using: str) -> list[str]:
-    """Return the aliases of waiting tasks that no registered handler has."""
-    known = [handler.alias for handler in registry]
-    strangers = TaskDefinition.all_objects.using(using).exclude(alias__in=known)
-    return [
-        definition.alias
-        for definition in strangers.order_by("alias")[:20]
-        if definition.queued_tasks(manager="all_objects")
-        .using(using)
-        .filter(status__in=WAITING)
-        .exists()
-    ]

@@ -14,8 +14,16 @@ from django.utils.translation import gettext_lazy as _
 
 from django_taskstore.database.fields import ByteText
 from django_taskstore.exceptions import TaskStoreError
+from django_taskstore.signals import definitions_changed
 from django_taskstore.statuses import DefinitionStatus
 from django_taskstore.validation import LONGEST_ALIAS
+
+
+def told(rows: models.QuerySet[Any], **columns: Any) -> int:
+    """Update definitions and say so, since an UPDATE of many sends no signal by itself."""
+    changed = rows.update(updated_at=timezone.now(), **columns)
+    definitions_changed.send(TaskDefinition)
+    return changed
 
 
 class TaskDefinitionQuerySet(models.QuerySet["TaskDefinition"]):
@@ -31,23 +39,21 @@ class TaskDefinitionQuerySet(models.QuerySet["TaskDefinition"]):
 
     def soft_delete(self) -> int:
         """Hide the definitions and refuse new work for them; return how many changed."""
-        now = timezone.now()
-        return self.filter(soft_deleted_at=None).update(soft_deleted_at=now, updated_at=now)
+        return told(self.filter(soft_deleted_at=None), soft_deleted_at=timezone.now())
 
     def restore(self) -> int:
         """Show soft-deleted definitions again; return how many changed."""
-        hidden = self.filter(soft_deleted_at__isnull=False)
-        return hidden.update(soft_deleted_at=None, updated_at=timezone.now())
+        return told(self.filter(soft_deleted_at__isnull=False), soft_deleted_at=None)
 
     def cancel(self) -> int:
         """Refuse new work; waiting tasks end as canceled when they are claimed."""
         active = self.filter(status=DefinitionStatus.ACTIVE)
-        return active.update(status=DefinitionStatus.CANCELED, updated_at=timezone.now())
+        return told(active, status=DefinitionStatus.CANCELED)
 
     def activate(self) -> int:
         """Take new work again; return how many changed."""
         canceled = self.filter(status=DefinitionStatus.CANCELED)
-        return canceled.update(status=DefinitionStatus.ACTIVE, updated_at=timezone.now())
+        return told(canceled, status=DefinitionStatus.ACTIVE)
 
     def delete(self) -> NoReturn:
         """Refuse: queued tasks keep their definition."""
@@ -123,12 +129,4 @@ class TaskDefinition(models.Model):
 
     def _changed(self, rows: int) -> bool:
         self.refresh_from_db()
-        models.signals.post_save.send(
-            type(self),
-            instance=self,
-            created=False,
-            raw=False,
-            using=self._state.db,
-            update_fields=None,
-        )
         return rows > 0
