@@ -315,6 +315,9 @@ def test_an_atomic_handler_that_lost_its_lease_writes_nothing(runs):
 
 @pytest.mark.django_db(transaction=True)
 def test_an_atomic_handler_whose_task_somebody_else_took_writes_nothing(runs):
+    if connection.vendor == "sqlite":
+        pytest.skip("SQLite has one writer at a time: nobody can take the task meanwhile")
+
     def work(self):
         pk = self.queued_task.pk
         in_threads(lambda: QueuedTask.objects.filter(pk=pk).update(claim_seq=99))
@@ -446,15 +449,6 @@ def test_a_handler_that_was_constructed_wrongly_fails_its_task(runs):
     task = runs(lambda self: True, __init__=construct)
     assert task.status == "failed"
     assert "cannot be built" in task.details
-
-
-@pytest.mark.parametrize("kind", ["sync", "async"])
-def test_a_timeout_that_is_no_duration_fails_the_task(runs, kind):
-    async def awaited(self):
-        return True
-
-    task = runs(awaited if kind == "async" else (lambda self: True), timeout="soon")
-    assert task.status == "failed"
 
 
 def test_run_now_works_without_a_queue():
