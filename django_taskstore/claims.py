@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from django.db import router
+from django.db import router, transaction
 
-from django_taskstore import transitions
+from django_taskstore import signals, transitions
 from django_taskstore.conf import settings
 from django_taskstore.database.servers import skips_locked
 from django_taskstore.database.transactions import repeat_on_conflict, writing
@@ -168,19 +168,42 @@ def claim_next(queue_name: str = "default", *, lease_seconds: float | None = Non
         lease_seconds: how long the claim holds; the setting LEASE_SECONDS by default.
     """
     using = router.db_for_write(QueuedTask)
+    seconds = lease_seconds or settings.LEASE_SECONDS
+    while claimed := repeat_on_conflict(using, lambda: claim_one(queue_name, seconds, using)):
+        if claimed.takes_work:
+            return claimed
+    return None
 
-    def transact() -> list[Claim]:
-        with writing(using):
-            return claim(
-                queue_name,
-                limit=1,
-                worker=PROCESS_WORKER,
-                lease_seconds=lease_seconds or settings.LEASE_SECONDS,
-                using=using,
-            )
 
-    claimed = repeat_on_conflict(using, transact)
-    return claimed[0] if claimed else None
+def claim_one(queue_name: str, lease_seconds: float, using: str) -> Claim | None:
+    """Claim one task for this process, and end it at once if its definition takes no work."""
+    with writing(using):
+        claimed = claim(
+            queue_name,
+            limit=1,
+            worker=PROCESS_WORKER,
+            lease_seconds=lease_seconds,
+            using=using,
+        )
+        if not claimed:
+            return None
+        definition = claimed[0].queued_task.definition
+        claimed[0].alias, claimed[0].takes_work = definition.alias, definition.takes_work
+        if not definition.takes_work:
+            transitions.finish(claimed[0].rows(), Status.CANCELED)
+            transaction.on_commit(lambda: tell_ended(claimed[0]), using=using, robust=True)
+        return claimed[0]
+
+
+def tell_ended(claim: Claim) -> None:
+    """Send the signal of a task that was canceled when it was claimed."""
+    signals.task_canceled.send_robust(
+        QueuedTask,
+        task_id=claim.id,
+        alias=claim.alias,
+        queue_name=claim.queue_name,
+        attempt=claim.attempts,
+    )
 
 
 def claim_expired(*, limit: int, using: str) -> list[Claim]:

@@ -33,6 +33,10 @@ __all__ = [
 ]
 
 
+#: Ten years: a longer delay would leave the calendar, and with it strand the task.
+LONGEST_DELAY_SECONDS = 10 * 365 * 86_400.0
+
+
 class TaskStoreError(Exception):
     """Something went wrong in the task store."""
 
@@ -150,6 +154,6 @@ class Cancel(HandlerSignal):
 
 
 def seconds(delay: float | timedelta) -> float:
-    """Return a delay in seconds, never below zero, whether given as a number or a timedelta."""
+    """Return a delay in seconds, from zero to ten years, given as a number or a timedelta."""
     value = delay.total_seconds() if isinstance(delay, timedelta) else float(delay)
-    return max(0.0, value)
+    return min(max(0.0, value), LONGEST_DELAY_SECONDS)

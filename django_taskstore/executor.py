@@ -189,6 +189,7 @@ class Execution:
         if self._began:
             self.run_seconds = time.perf_counter() - self._began
         self._log_exception(result)
+        wait_seconds = self._wait_seconds(result)
         texts: dict[str, Any] = {
             "details": str(self.log) if self.log.changed else None,
             "progress": self.context.progress,
@@ -201,20 +202,21 @@ class Execution:
             return Outcome(self.claim, Ending.FAILED, exception=left, **texts)
         may_retry = result.ending in (Ending.RETRIED, Ending.FAILED)
         if may_retry and exception is not None and not isinstance(exception, InvalidOutput):
-            wait_seconds = self._wait_seconds(result)
             return failure(self.claim, exception, wait_seconds=wait_seconds, **texts)
         return Outcome(
             self.claim,
             result.ending,
             output=result.output,
             exception=exception,
-            wait_seconds=result.wait_seconds or 0.0,
+            wait_seconds=wait_seconds,
             **texts,
         )
 
     def _wait_seconds(self, result: Result) -> float:
         """Return the delay before a retry; a backoff that fails must not strand the task."""
-        if result.wait_seconds is not None or self.claim.attempts >= self.claim.max_attempts:
+        fails = result.ending in (Ending.RETRIED, Ending.FAILED)
+        is_last = self.claim.attempts >= self.claim.max_attempts
+        if result.wait_seconds is not None or is_last or not fails:
             return result.wait_seconds or 0.0
         try:
             return delay_seconds(self.handler_class.backoff, self.claim.attempts)

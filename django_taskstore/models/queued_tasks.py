@@ -140,10 +140,12 @@ class QueuedTask(models.Model):
 
         An admin form or a stale object would otherwise undo a cancel or a worker's outcome.
         """
-        if self._state.adding:
+        deferred = self.get_deferred_fields()
+        if "queue_name" not in deferred:
             validate_queue_name(self.queue_name)
+        if "priority" not in deferred:
             validate_priority(self.priority)
-        else:
+        if not self._state.adding:
             wanted = self._loaded_fields() if update_fields is None else set(update_fields)
             update_fields = (wanted | {"updated_at"}) - GUARDED
         super().save(*args, update_fields=update_fields, **options)
