@@ -17,7 +17,7 @@ WELCOME = "thank you for subscribing to The Weekly Tide. The next issue comes on
 
 def front_page(request: HttpRequest) -> HttpResponse:
     """Show the latest issues and the form to subscribe."""
-    form = SubscribeForm(request.POST or None)
+    form = SubscribeForm(request.POST or None, label_suffix="")
     if request.method == "POST" and form.is_valid():
         subscribe(form.cleaned_data["email"], form.cleaned_data["name"])
         messages.success(request, "Thank you! A welcome mail is on its way.")

@@ -10,10 +10,11 @@ from django.core.management.base import BaseCommand
 from newsletter.models import Newsletter, Subscriber
 
 NAMES = ["Tom Jones", "Ada Ames", "Ivan Ivanov", "Maria Meyer", "Noor Nasser"]
-BODY = """The tide tables for the week are out, the harbour café has its terrace back, and the
-lighthouse opens its doors on Sunday.
-
-See you at the water."""
+BODY = (
+    "The tide tables for the week are out, the harbour café has its terrace back, and the "
+    "lighthouse opens its doors on Sunday.\n\n"
+    "See you at the water."
+)
 
 
 class Command(BaseCommand):
