@@ -28,7 +28,7 @@ from django_taskstore.database.transactions import repeat_on_conflict, writing
 from django_taskstore.exceptions import TaskStoreError
 
 #: What one request can do without trying anybody's patience, or a proxy's.
-MOST_AT_ONCE = 1_000
+MOST_AT_ONCE = 200
 MOST_LISTED = 20
 
 

@@ -95,7 +95,15 @@ def tidy(found: dict[str, int]) -> None:
         while len(connection.atomic_blocks) > depth:
             connection.atomic_blocks[-1].__exit__(RuntimeError, RuntimeError("leaked"), None)
         if depth == 0 and (leaked or connection.errors_occurred or is_altered(connection)):
-            connection.close()
+            drop(connection)
+
+
+def drop(connection: Any) -> None:
+    """Close a connection, also one whose driver refuses to close what is closed (MySQLdb)."""
+    try:
+        connection.close()
+    except Exception:
+        connection.connection = None
 
 
 def is_altered(connection: Any) -> bool:
