@@ -1,346 +1,308 @@
-"""The runner from outside: start, stop, run_once, its queues and its limits."""
+"""The runner: what it claims, how it stops, and that nothing a handler does ends it."""
 
 from __future__ import annotations
 
 import threading
 import time
-from datetime import timedelta
 
 import pytest
-from django.utils import timezone
+from django.db import connection, transaction
+from django.utils import timezone, translation
 
-from django_taskstore import TaskHandler, TaskQueueRunner, enqueue, enqueue_many
+from django_taskstore import TaskHandler, TaskQueueRunner, enqueue, enqueue_many, signals
 from django_taskstore.exceptions import InvalidQueueName
-from django_taskstore.models import Queue, QueuedTask, TaskAttempt, TaskDefinition, Worker
-from tests.helpers import (
-    add_task,
-    fresh,
-    row_of,
-    running,
-    wait_for_threads,
-    wait_until,
-    work_until_empty,
-)
-from tests.testapp.tasks import Noop
+from django_taskstore.models import Queue, QueuedTask, TaskAttempt
+from django_taskstore.registry import registry
+from tests.helpers import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def status(task):
-    return fresh(task).status
-
-
 @pytest.fixture
-def gate(add_handler):
-    """Register a handler that waits until the test opens the gate."""
+def handler():
+    """Register handlers made in a test, and forget them afterwards."""
+    made = []
 
-    class Gate:
-        opened = threading.Event()
-        inside: list = []
+    def make(handle, **attributes):
+        made_class = type(f"Made{len(made)}", (TaskHandler,), {**attributes, "handle": handle})
+        registry.add(made_class)
+        made.append(made_class.alias)
+        return made_class
 
-    class Gated(TaskHandler):
-        def handle(self):
-            Gate.inside.append(self.queued_task.pk)
-            assert Gate.opened.wait(30)
-
-    add_handler(Gated)
-    yield Gate
-    Gate.opened.set()
+    yield make
+    for alias in made:
+        registry.remove(alias)
 
 
-def test_a_runner_starts_works_and_stops():
-    runner = TaskQueueRunner(concurrency=2, poll_seconds=0.05)
-    assert runner.is_running is False
-    task = enqueue("HelloWorldTask", {"name": "Tom"})
-    runner.start()
-    assert runner.is_running is True
-    wait_until(lambda: status(task) == "success")
-    runner.stop()
-    wait_for_threads()
-    assert runner.is_running is False
-    assert fresh(task).details.endswith("INFO: Hello Tom!")
-    assert runner.released == 0
-
-
-def test_a_runner_starts_once_and_may_start_again():
-    with running() as runner, pytest.raises(RuntimeError, match="runs already; stop"):
-        runner.start()
-    task = enqueue("Noop")
-    runner.start()
-    wait_until(lambda: status(task) == "success")
-    runner.stop()
-    wait_for_threads()
-
-
-def test_stop_before_start_does_no_harm():
-    runner = TaskQueueRunner(poll_seconds=0.05)
-    runner.stop()
-    runner.stop()
-    task = enqueue("Noop")
-    runner.start()
-    wait_until(lambda: status(task) == "success")
-    runner.stop()
-    wait_for_threads()
-
-
-def test_run_once_works_after_a_stop():
-    runner = TaskQueueRunner(poll_seconds=0.05)
-    runner.start()
-    runner.stop()
-    wait_for_threads()
-    task = enqueue("Noop")
-    assert runner.run_once() > 0
-    assert status(task) == "success"
-
-
-def test_stop_waits_for_what_runs_and_leaves_what_waits(gate):
-    first = enqueue("Gated")
-    runner = TaskQueueRunner(concurrency=1, poll_seconds=0.05)
-    runner.start()
-    wait_until(lambda: gate.inside)
-    second = enqueue("Noop")
-    stopper = threading.Thread(target=runner.stop)
-    stopper.start()
-    stopper.join(0.3)
-    assert stopper.is_alive()
-    assert runner.is_running
-    gate.opened.set()
-    stopper.join(30)
+def drain(*queues, **options):
+    """Run a started runner until nothing is due."""
+    runner = TaskQueueRunner(*queues, poll_seconds=0.05, **options)
+    runner.start(until_empty=True)
+    runner.join(60)
     assert not runner.is_running
-    wait_for_threads()
-    assert (status(first), status(second)) == ("success", "queued")
-    assert fresh(second).claim_seq == 0
+    return runner
 
 
-def test_stop_with_a_deadline_gives_back_what_does_not_end(gate):
-    task = enqueue("Gated")
+def status_of(task):
+    """Read a task's status."""
+    return QueuedTask.all_objects.get(pk=task.pk).status
+
+
+def test_run_once_runs_what_is_due_on_this_thread(handler):
+    seen = []
+    kind = handler(lambda self: seen.append(threading.get_ident()))
+    task = kind.enqueue()
+    assert TaskQueueRunner().run_once() > 0
+    assert TaskQueueRunner().run_once() == 0
+    assert (status_of(task), seen) == ("success", [threading.get_ident()])
+
+
+@pytest.mark.django_db
+def test_run_once_works_inside_a_tests_transaction():
+    task = enqueue("AtomicEffect")
+    TaskQueueRunner().run_once()
+    assert status_of(task) == "success"
+    assert connection.in_atomic_block
+
+
+def test_start_stop_and_is_running():
+    runner = TaskQueueRunner(poll_seconds=0.05)
+    assert not runner.is_running
+    runner.start()
+    assert runner.is_running
+    with pytest.raises(RuntimeError, match="runs already"):
+        runner.start()
+    with pytest.raises(RuntimeError, match="own rounds"):
+        runner.run_once()
+    task = enqueue("Noop")
+    wait_until(lambda: status_of(task) == "success")
+    runner.stop()
+    assert not runner.is_running
+    again = enqueue("Noop")
+    runner.start()
+    wait_until(lambda: status_of(again) == "success", what="a second start")
+    runner.stop()
+
+
+def test_stop_waits_for_running_tasks_but_not_for_an_empty_queue(handler):
+    begun, go_on = threading.Event(), threading.Event()
+
+    def handle(self):
+        begun.set()
+        go_on.wait(30)
+
+    kind = handler(handle)
+    kind.enqueue_many([{}] * 50)
     runner = TaskQueueRunner(concurrency=1, poll_seconds=0.05)
     runner.start()
-    wait_until(lambda: gate.inside)
-    began = time.monotonic()
-    runner.stop(timeout_seconds=0.2)
-    assert time.monotonic() - began < 10
-    assert runner.released == 1
-    stored = fresh(task)
-    assert (stored.status, stored.attempts, stored.claim_seq) == ("queued", 0, 1)
-    assert "was given back" in stored.details
-    assert TaskAttempt.objects.get().outcome == "released"
-    gate.opened.set()
-    wait_for_threads()
-    assert row_of(task)["status"] == "queued", "the abandoned thread's outcome comes too late"
+    assert begun.wait(30)
+    runner.request_stop()
+    assert runner.is_running
+    go_on.set()
+    runner.join(30)
+    assert not runner.is_running
+    counts = QueuedTask.objects.with_status("success").count()
+    assert counts == 1
+    assert QueuedTask.objects.with_status("queued").filter(attempts=0).count() == 49
 
 
-def test_run_once_does_one_round_here_and_now():
-    tasks = [enqueue("HelloWorldTask") for _ in range(3)]
-    runner = TaskQueueRunner(concurrency=2)
-    assert runner.run_once() == 4
-    assert sorted(map(status, tasks)) == ["queued", "success", "success"]
-    runner.run_once()
-    assert set(map(status, tasks)) == {"success"}
-    assert runner.run_once() == 0
+def test_nothing_is_claimed_before_a_slot_is_free(handler):
+    begun, go_on = threading.Semaphore(0), threading.Event()
 
+    def handle(self):
+        begun.release()
+        go_on.wait(30)
 
-def test_run_once_promotes_what_is_due():
-    task = add_task(status="scheduled", run_after=timezone.now() - timedelta(seconds=1))
-    TaskQueueRunner().run_once()
-    assert status(task) == "success"
-
-
-def test_run_once_is_refused_while_the_loop_runs():
-    with running() as runner, pytest.raises(RuntimeError, match="does its own rounds; stop"):
-        runner.run_once()
-
-
-def test_until_empty_works_off_everything_that_is_due_and_ends():
-    enqueue_many("Noop", [{}] * 50)
-    again = enqueue("RetryTwice")
-    later = enqueue("Noop", run_after=timedelta(hours=1))
-    work_until_empty(concurrency=4)
-    assert QueuedTask.objects.with_status("success").count() == 51
-    assert fresh(again).output == {"attempts": 3}
-    assert status(later) == "scheduled"
-
-
-def test_until_empty_on_an_empty_queue_ends_at_once():
-    began = time.monotonic()
-    work_until_empty()
-    assert time.monotonic() - began < 10
-
-
-def test_max_tasks_stops_after_so_many():
-    enqueue_many("Noop", [{}] * 20)
-    work_until_empty(concurrency=3, max_tasks=7)
-    assert QueuedTask.objects.with_status("success").count() == 7
-    assert QueuedTask.objects.with_status("queued").count() == 13
-
-
-def test_only_the_named_queues_are_worked():
-    mine, other = enqueue("Noop", queue_name="mine"), enqueue("Noop", queue_name="other")
-    default = enqueue("Noop")
-    work_until_empty("mine")
-    assert [status(task) for task in (mine, other, default)] == ["success", "queued", "queued"]
-    work_until_empty()
-    assert status(default) == "success"
-
-
-def test_queues_that_differ_by_case_are_two():
-    lower, upper = enqueue("Noop", queue_name="emails"), enqueue("Noop", queue_name="Emails")
-    work_until_empty("emails")
-    assert (status(lower), status(upper)) == ("success", "queued")
-
-
-def test_several_queues_share_the_pool_and_take_turns(add_handler):
-    order = []
-
-    class Noting(TaskHandler):
-        def handle(self):
-            order.append(self.queued_task.queue_name)
-
-    add_handler(Noting)
-    for name in ("a", "b", "c"):
-        enqueue_many("Noting", [{}] * 4, queue_name=name)
-    runner = TaskQueueRunner("a", "b", "c", concurrency=1)
-    for _ in range(3):
-        runner.run_once()
-        runner._dispatcher._pace.stalled()
-    assert set(order) == {"a", "b", "c"}, "a full queue does not starve the others"
-
-
-def test_the_star_takes_up_queues_that_are_made_later():
-    first = enqueue("Noop", queue_name="first")
-    with running("*"):
-        wait_until(lambda: status(first) == "success")
-        later = enqueue("Noop", queue_name="made-later")
-        wait_until(lambda: status(later) == "success", seconds=10)
-
-
-def test_a_paused_queue_is_not_asked_and_a_resumed_one_is_within_a_second_or_so():
-    task = enqueue("Noop", queue_name="emails")
-    queue = Queue.objects.get(name="emails")
-    queue.pause(by="ann", reason="provider is down")
-    with running("emails", "other"):
-        other = enqueue("Noop", queue_name="other")
-        wait_until(lambda: status(other) == "success")
-        assert status(task) == "queued"
-        queue.resume()
-        began = time.monotonic()
-        wait_until(lambda: status(task) == "success")
-        assert time.monotonic() - began < 5
-        queue.pause()
-        began = time.monotonic()
-        wait_until(lambda: time.monotonic() - began > 1.3)
-        held = enqueue("Noop", queue_name="emails")
-        other = enqueue("Noop", queue_name="other")
-        wait_until(lambda: status(other) == "success")
-        assert status(held) == "queued"
-
-
-def test_a_runner_asked_to_leave_its_queues_stops_and_a_later_one_serves_them():
-    task = enqueue("Noop", queue_name="emails")
-    runner = TaskQueueRunner("emails", poll_seconds=0.05)
+    handler(handle).enqueue_many([{}] * 5)
+    runner = TaskQueueRunner(concurrency=2, poll_seconds=0.02)
     runner.start()
-    wait_until(lambda: status(task) == "success")
-    Queue.objects.get(name="emails").request_stop()
-    wait_until(lambda: not runner.is_running, seconds=10)
-    wait_for_threads()
-    task = enqueue("Noop", queue_name="emails")
-    work_until_empty("emails")
-    assert status(task) == "success"
+    assert begun.acquire(timeout=30)
+    assert begun.acquire(timeout=30)
+    assert QueuedTask.objects.with_status("running").count() == 2
+    go_on.set()
+    wait_until(lambda: QueuedTask.objects.with_status("success").count() == 5)
+    runner.stop()
 
 
-def test_a_runner_asked_to_leave_one_queue_goes_on_with_the_other():
-    for name in ("a", "b"):
-        enqueue("Noop", queue_name=name)
-    with running("a", "b"):
-        wait_until(lambda: QueuedTask.objects.with_status("success").count() == 2)
-        Queue.objects.get(name="a").request_stop()
-        began = time.monotonic()
-        wait_until(lambda: time.monotonic() - began > 1.3)
-        left, served = enqueue("Noop", queue_name="a"), enqueue("Noop", queue_name="b")
-        wait_until(lambda: status(served) == "success")
-        assert status(left) == "queued"
+def test_queues_share_one_pool_and_all_means_all():
+    tasks = [enqueue("Noop", queue_name=name) for name in ("a", "b", "c")]
+    drain("a", "b")
+    assert [status_of(task) for task in tasks] == ["success", "success", "queued"]
+    drain("*")
+    assert status_of(tasks[2]) == "success"
 
 
-def test_higher_priorities_start_first_then_the_older(add_handler):
-    order = []
-
-    class Noting(TaskHandler):
-        def handle(self):
-            order.append(self.get_param("name"))
-
-    add_handler(Noting)
-    for name, priority in [("c", 0), ("a", 5), ("d", 0), ("e", -5), ("b", 5)]:
-        enqueue("Noting", {"name": name}, priority=priority)
-    work_until_empty(concurrency=1)
-    assert order == ["a", "b", "c", "d", "e"]
-
-
-def test_a_task_of_a_definition_canceled_meanwhile_is_canceled_when_claimed():
-    task = enqueue("Noop")
-    TaskDefinition.objects.get(alias="Noop").cancel()
-    other = enqueue("HelloWorldTask")
-    work_until_empty()
-    assert (status(task), status(other)) == ("canceled", "success")
-    assert "canceled or deleted" in TaskAttempt.objects.get().message
-
-
-def test_a_task_this_worker_has_no_handler_for_goes_back_untouched(add_handler):
-    stranger = add_task("elsewhere.Task", priority=50)
-    before = row_of(stranger)
-    mine = enqueue("Noop")
-    work_until_empty(concurrency=2)
-    after = row_of(stranger)
-    assert status(mine) == "success"
-    changed = {name for name in before if before[name] != after[name]}
-    assert changed <= {"claim_seq", "updated_at", "started_at"}
-    assert after["claim_seq"] >= 1
-    assert not TaskAttempt.objects.exists()
-    add_handler(type("There", (Noop,), {"alias": "elsewhere.Task"}))
-    work_until_empty()
-    assert status(stranger) == "success"
-
-
-def test_fifty_tasks_without_a_handler_do_not_block_the_queue():
-    strangers = [add_task("elsewhere.Task", priority=50) for _ in range(50)]
-    mine = [enqueue("Noop") for _ in range(10)]
-    work_until_empty(concurrency=3)
-    assert {status(task) for task in mine} == {"success"}
-    assert {status(task) for task in strangers} == {"queued"}
-    assert {fresh(task).attempts for task in strangers} == {0}
-    assert max(fresh(task).claim_seq for task in strangers) == 1
-
-
-def test_tasks_without_a_handler_do_not_use_up_max_tasks():
-    """Else a worker that is recycled would meet the same rows again and never get past them."""
-    for _ in range(5):
-        add_task("elsewhere.Task", priority=50)
-    mine = enqueue("Noop")
-    work_until_empty(concurrency=2, max_tasks=2)
-    assert status(mine) == "success"
-
-
-def test_a_running_worker_shows_itself_and_a_stopped_one_is_gone():
-    with running("a", "b", concurrency=3):
-        worker = wait_until(lambda: Worker.objects.first())
-        assert (worker.queues, worker.concurrency, worker.pid > 0) == (["a", "b"], 3, True)
-    assert not Worker.objects.exists()
-
-
-@pytest.mark.parametrize("name", ["", "two words", "q" * 101])
-def test_a_runner_refuses_a_name_that_no_queue_can_have(name):
+def test_wrong_names_and_numbers_are_refused():
     with pytest.raises(InvalidQueueName):
-        TaskQueueRunner(name)
+        TaskQueueRunner("no spaces")
+    with pytest.raises(ValueError, match="concurrency is 0"):
+        TaskQueueRunner(concurrency=0)
 
 
-@pytest.mark.parametrize("option", ["concurrency", "poll_seconds", "lease_seconds"])
-@pytest.mark.parametrize("value", [0, -1])
-def test_a_runner_refuses_a_number_that_is_not_above_zero(option, value):
-    with pytest.raises(ValueError, match=f"{option} is {value}, expected a number above 0"):
-        TaskQueueRunner(**{option: value})
+def test_max_tasks_ends_the_runner():
+    enqueue_many("Noop", [{}] * 5)
+    runner = TaskQueueRunner(max_tasks=3, poll_seconds=0.05)
+    runner.start()
+    runner.join(30)
+    assert not runner.is_running
+    assert QueuedTask.objects.with_status("success").count() == 3
 
 
-def test_the_settings_are_the_defaults(settings):
-    settings.TASKSTORE = {"MAX_CONCURRENCY": 3, "POLL_SECONDS": 0.5, "LEASE_SECONDS": 45}
-    runner = TaskQueueRunner()
-    assert (runner.queues, runner.concurrency) == (("default",), 3)
-    assert (runner.poll_seconds, runner.lease_seconds) == (0.5, 45)
+def test_a_paused_queue_is_left_alone_until_it_is_resumed():
+    task = enqueue("Noop")
+    queue = Queue.objects.get(name="default")
+    queue.pause(by="ops", reason="mail server down")
+    drain()
+    assert status_of(task) == "queued"
+    queue.resume()
+    drain()
+    assert status_of(task) == "success"
+
+
+def test_a_runner_leaves_a_queue_whose_stop_was_requested():
+    enqueue("Noop")
+    runner = TaskQueueRunner(poll_seconds=0.05)
+    runner.start()
+    wait_until(lambda: QueuedTask.objects.with_status("success").exists())
+    Queue.objects.get(name="default").request_stop()
+    wait_until(lambda: not runner.is_running, what="the runner to leave its only queue")
+    task = enqueue("Noop")
+    drain()
+    assert status_of(task) == "success", "a runner started later serves the queue again"
+
+
+def test_unknown_handlers_go_back_untouched_and_block_nothing(handler):
+    kind = handler(lambda self: True)
+    kind.using(priority=50).enqueue_many([{}] * 50)
+    registry.remove(kind.alias)
+    before = set(QueuedTask.objects.values_list("pk", "status", "attempts", "run_after"))
+    task = enqueue("Noop")
+    drain(concurrency=2)
+    assert status_of(task) == "success"
+    rows = QueuedTask.objects.exclude(pk=task.pk)
+    assert set(rows.values_list("pk", "status", "attempts", "run_after")) == before
+    assert not TaskAttempt.objects.exists()
+
+
+def test_tasks_of_a_canceled_definition_are_canceled_when_claimed():
+    task = enqueue("Noop")
+    task.definition.cancel()
+    drain()
+    assert status_of(task) == "canceled"
+    task.definition.activate()
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, RecursionError, MemoryError])
+def test_no_exception_of_a_handler_ends_the_worker(handler, kind):
+    def handle(self):
+        raise kind("out")
+
+    bad, good = handler(handle).enqueue(), enqueue("Noop")
+    drain(concurrency=1)
+    assert (status_of(bad), status_of(good)) == ("failed", "success")
+    assert TaskAttempt.objects.get().exception_class == kind.__name__
+
+
+def test_an_exception_without_a_text_is_recorded(handler):
+    class Mute(Exception):
+        def __str__(self):
+            raise ValueError("no words")
+
+    def handle(self):
+        raise Mute
+
+    task = handler(handle).enqueue()
+    drain()
+    assert status_of(task) == "failed"
+    assert "whose text fails" in TaskAttempt.objects.get().message
+
+
+def test_what_a_handler_leaves_behind_is_tidied(handler):
+    def leak(self):
+        transaction.atomic().__enter__()
+        QueuedTask.all_objects.filter(pk=self.queued_task.pk).update(priority=9)
+        timezone.activate("Asia/Kathmandu")
+        translation.activate("fr")
+
+    def look(self):
+        return [
+            connection.in_atomic_block,
+            timezone.get_current_timezone_name(),
+            translation.get_language(),
+        ]
+
+    leaked = handler(leak).enqueue()
+    looked = handler(look).enqueue()
+    drain(concurrency=1)
+    leaked.refresh_from_db()
+    looked.refresh_from_db()
+    assert (leaked.status, leaked.priority) == ("success", 0)
+    assert looked.output == [False, "Europe/Sofia", "en-us"]
+
+
+def test_a_healthy_connection_is_kept_between_tasks(handler):
+    def handle(self):
+        QueuedTask.objects.filter(pk=0).exists()
+        return id(connection.connection)
+
+    handler(handle).enqueue_many([{}] * 6)
+    drain(concurrency=1)
+    assert connection.settings_dict["CONN_MAX_AGE"] == 0
+    assert len(set(QueuedTask.objects.values_list("output", flat=True))) == 1
+
+
+def test_receivers_that_raise_change_nothing():
+    def broken(**_):
+        raise RuntimeError("receiver")
+
+    for signal in (signals.task_started, signals.task_succeeded, signals.task_enqueued):
+        signal.connect(broken)
+    try:
+        task = enqueue("Noop")
+        drain()
+    finally:
+        for signal in (signals.task_started, signals.task_succeeded, signals.task_enqueued):
+            signal.disconnect(broken)
+    assert status_of(task) == "success"
+
+
+def test_async_handlers_wait_together():
+    enqueue_many("AsyncHello", [{"seconds": 1}] * 20)
+    began = time.monotonic()
+    drain(concurrency=20)
+    assert QueuedTask.objects.with_status("success").count() == 20
+    assert time.monotonic() - began < 10, "one after the other they take 20 s"
+
+
+def test_a_running_task_hears_that_it_was_canceled(ledger):
+    task = enqueue("PatientLedger", {"seconds": 60})
+    runner = TaskQueueRunner(poll_seconds=0.05)
+    runner.start()
+    wait_until(ledger.starts)
+    task.cancel()
+    wait_until(lambda: status_of(task) == "canceled", what="the handler to stop")
+    runner.stop()
+
+
+def test_progress_and_log_are_saved_while_the_task_runs(handler):
+    go_on = threading.Event()
+
+    def handle(self, context):
+        self.log_info("half way")
+        context.set_progress(1, 2, "halving")
+        go_on.wait(30)
+
+    kind = handler(None, handle_with_context=handle)
+    task = kind.enqueue()
+    runner = TaskQueueRunner(poll_seconds=0.05)
+    runner.start()
+    row = wait_until(
+        lambda: QueuedTask.objects.filter(pk=task.pk, details__contains="half way").first(),
+        what="the live log",
+    )
+    go_on.set()
+    runner.stop()
+    assert (row.status, row.progress) == (
+        "running",
+        {"done": 1, "total": 2, "message": "halving"},
+    )
