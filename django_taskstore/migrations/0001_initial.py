@@ -9,321 +9,134 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
+
     initial = True
 
-    dependencies = []
+    dependencies = [
+    ]
 
     operations = [
         migrations.CreateModel(
-            name="Queue",
+            name='Queue',
             fields=[
-                (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
-                ),
-                (
-                    "name",
-                    django_taskstore.database.fields.ByteText(
-                        max_length=100, unique=True, verbose_name="name"
-                    ),
-                ),
-                (
-                    "paused_at",
-                    models.DateTimeField(
-                        blank=True, editable=False, null=True, verbose_name="paused at"
-                    ),
-                ),
-                (
-                    "paused_by",
-                    models.CharField(blank=True, max_length=255, verbose_name="paused by"),
-                ),
-                (
-                    "pause_reason",
-                    models.CharField(blank=True, max_length=255, verbose_name="reason"),
-                ),
-                (
-                    "stop_requested_at",
-                    models.DateTimeField(
-                        blank=True, editable=False, null=True, verbose_name="stop requested at"
-                    ),
-                ),
-                ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="created at")),
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('name', django_taskstore.database.fields.ByteText(max_length=100, unique=True, verbose_name='name')),
+                ('paused_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='paused at')),
+                ('paused_by', models.CharField(blank=True, max_length=255, verbose_name='paused by')),
+                ('pause_reason', models.CharField(blank=True, max_length=255, verbose_name='reason')),
+                ('stop_requested_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='stop requested at')),
+                ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='created at')),
             ],
             options={
-                "verbose_name": "queue",
-                "verbose_name_plural": "queues",
-                "ordering": ["name"],
+                'verbose_name': 'queue',
+                'verbose_name_plural': 'queues',
+                'ordering': ['name'],
             },
         ),
         migrations.CreateModel(
-            name="TaskDefinition",
+            name='TaskDefinition',
             fields=[
-                (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
-                ),
-                (
-                    "alias",
-                    django_taskstore.database.fields.ByteText(
-                        max_length=255, unique=True, verbose_name="alias"
-                    ),
-                ),
-                ("title", models.CharField(blank=True, max_length=255, verbose_name="title")),
-                ("description", models.TextField(blank=True, verbose_name="description")),
-                ("memo", models.TextField(blank=True, verbose_name="memo")),
-                (
-                    "status",
-                    models.CharField(
-                        choices=[("active", "Active"), ("canceled", "Canceled")],
-                        default="active",
-                        max_length=16,
-                        verbose_name="status",
-                    ),
-                ),
-                ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="created at")),
-                ("updated_at", models.DateTimeField(auto_now=True, verbose_name="updated at")),
-                (
-                    "soft_deleted_at",
-                    models.DateTimeField(
-                        blank=True, editable=False, null=True, verbose_name="deleted at"
-                    ),
-                ),
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('alias', django_taskstore.database.fields.ByteText(max_length=255, unique=True, verbose_name='alias')),
+                ('title', models.CharField(blank=True, max_length=255, verbose_name='title')),
+                ('description', models.TextField(blank=True, verbose_name='description')),
+                ('memo', models.TextField(blank=True, verbose_name='memo')),
+                ('status', models.CharField(choices=[('active', 'Active'), ('canceled', 'Canceled')], default='active', max_length=16, verbose_name='status')),
+                ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='created at')),
+                ('updated_at', models.DateTimeField(auto_now=True, verbose_name='updated at')),
+                ('soft_deleted_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='deleted at')),
             ],
             options={
-                "verbose_name": "task definition",
-                "verbose_name_plural": "task definitions",
-                "ordering": ["alias"],
+                'verbose_name': 'task definition',
+                'verbose_name_plural': 'task definitions',
+                'ordering': ['alias'],
             },
         ),
         migrations.CreateModel(
-            name="Worker",
+            name='Worker',
             fields=[
-                (
-                    "id",
-                    models.UUIDField(
-                        default=uuid.uuid4, editable=False, primary_key=True, serialize=False
-                    ),
-                ),
-                ("host", models.CharField(max_length=255, verbose_name="host")),
-                ("pid", models.PositiveIntegerField(verbose_name="process id")),
-                ("queues", models.JSONField(default=list, verbose_name="queues")),
-                ("concurrency", models.PositiveIntegerField(verbose_name="concurrency")),
-                ("running", models.PositiveIntegerField(default=0, verbose_name="running")),
-                ("started_at", models.DateTimeField(verbose_name="started at")),
-                ("heartbeat_at", models.DateTimeField(verbose_name="last heartbeat")),
+                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ('host', models.CharField(max_length=255, verbose_name='host')),
+                ('pid', models.PositiveIntegerField(verbose_name='process id')),
+                ('queues', models.JSONField(default=list, verbose_name='queues')),
+                ('concurrency', models.PositiveIntegerField(verbose_name='concurrency')),
+                ('running', models.PositiveIntegerField(default=0, verbose_name='running')),
+                ('started_at', models.DateTimeField(verbose_name='started at')),
+                ('heartbeat_at', models.DateTimeField(verbose_name='last heartbeat')),
             ],
             options={
-                "verbose_name": "worker",
-                "verbose_name_plural": "workers",
-                "ordering": ["-heartbeat_at"],
+                'verbose_name': 'worker',
+                'verbose_name_plural': 'workers',
+                'ordering': ['-heartbeat_at'],
             },
         ),
         migrations.CreateModel(
-            name="QueuedTask",
+            name='QueuedTask',
             fields=[
-                ("id", models.BigAutoField(primary_key=True, serialize=False)),
-                (
-                    "queue_name",
-                    django_taskstore.database.fields.ByteText(
-                        default="default", max_length=100, verbose_name="queue"
-                    ),
-                ),
-                (
-                    "parameters",
-                    models.JSONField(blank=True, default=dict, verbose_name="parameters"),
-                ),
-                (
-                    "status",
-                    models.CharField(
-                        choices=[
-                            ("queued", "Queued"),
-                            ("scheduled", "Scheduled"),
-                            ("running", "Running"),
-                            ("success", "Success"),
-                            ("failed", "Failed"),
-                            ("canceled", "Canceled"),
-                            ("paused", "Paused"),
-                        ],
-                        default="queued",
-                        max_length=16,
-                        verbose_name="status",
-                    ),
-                ),
-                ("priority", models.SmallIntegerField(default=0, verbose_name="priority")),
-                (
-                    "run_after",
-                    models.DateTimeField(
-                        default=django.utils.timezone.now, verbose_name="run after"
-                    ),
-                ),
-                ("attempts", models.PositiveIntegerField(default=0, verbose_name="attempts")),
-                (
-                    "max_attempts",
-                    models.PositiveIntegerField(default=1, verbose_name="most attempts"),
-                ),
-                ("lost_count", models.PositiveIntegerField(default=0, verbose_name="lost workers")),
-                (
-                    "claim_seq",
-                    models.PositiveBigIntegerField(default=0, verbose_name="claim number"),
-                ),
-                ("claimed_by", models.UUIDField(blank=True, null=True, verbose_name="worker")),
-                (
-                    "lease_expires_at",
-                    models.DateTimeField(blank=True, null=True, verbose_name="lease expires at"),
-                ),
-                (
-                    "cancel_requested_at",
-                    models.DateTimeField(blank=True, null=True, verbose_name="cancel requested at"),
-                ),
-                ("output", models.JSONField(blank=True, null=True, verbose_name="output")),
-                ("details", models.TextField(blank=True, default="", verbose_name="log")),
-                ("progress", models.JSONField(blank=True, null=True, verbose_name="progress")),
-                ("metadata", models.JSONField(blank=True, default=dict, verbose_name="metadata")),
-                (
-                    "started_at",
-                    models.DateTimeField(blank=True, null=True, verbose_name="started at"),
-                ),
-                (
-                    "completed_at",
-                    models.DateTimeField(blank=True, null=True, verbose_name="completed at"),
-                ),
-                (
-                    "created_at",
-                    models.DateTimeField(
-                        default=django.utils.timezone.now, editable=False, verbose_name="created at"
-                    ),
-                ),
-                ("updated_at", models.DateTimeField(auto_now=True, verbose_name="updated at")),
-                (
-                    "soft_deleted_at",
-                    models.DateTimeField(
-                        blank=True, editable=False, null=True, verbose_name="deleted at"
-                    ),
-                ),
-                (
-                    "requeued_from",
-                    models.ForeignKey(
-                        blank=True,
-                        db_constraint=False,
-                        db_index=False,
-                        null=True,
-                        on_delete=django.db.models.deletion.DO_NOTHING,
-                        related_name="requeued_as",
-                        to="django_taskstore.queuedtask",
-                        verbose_name="requeued from",
-                    ),
-                ),
-                (
-                    "definition",
-                    models.ForeignKey(
-                        db_constraint=False,
-                        db_index=False,
-                        on_delete=django.db.models.deletion.DO_NOTHING,
-                        related_name="queued_tasks",
-                        to="django_taskstore.taskdefinition",
-                        verbose_name="definition",
-                    ),
-                ),
+                ('id', models.BigAutoField(primary_key=True, serialize=False)),
+                ('queue_name', django_taskstore.database.fields.ByteText(default='default', max_length=100, verbose_name='queue')),
+                ('parameters', models.JSONField(blank=True, default=dict, verbose_name='parameters')),
+                ('status', models.CharField(choices=[('queued', 'Queued'), ('scheduled', 'Scheduled'), ('running', 'Running'), ('success', 'Success'), ('failed', 'Failed'), ('canceled', 'Canceled'), ('paused', 'Paused')], default='queued', max_length=16, verbose_name='status')),
+                ('priority', models.SmallIntegerField(default=0, verbose_name='priority')),
+                ('run_after', models.DateTimeField(default=django.utils.timezone.now, verbose_name='run after')),
+                ('attempts', models.PositiveIntegerField(default=0, verbose_name='attempts')),
+                ('max_attempts', models.PositiveIntegerField(default=1, verbose_name='most attempts')),
+                ('lost_count', models.PositiveIntegerField(default=0, verbose_name='lost workers')),
+                ('claim_seq', models.PositiveBigIntegerField(default=0, verbose_name='claim number')),
+                ('claimed_by', models.UUIDField(blank=True, null=True, verbose_name='worker')),
+                ('lease_expires_at', models.DateTimeField(blank=True, null=True, verbose_name='lease expires at')),
+                ('cancel_requested_at', models.DateTimeField(blank=True, null=True, verbose_name='cancel requested at')),
+                ('output', models.JSONField(blank=True, null=True, verbose_name='output')),
+                ('details', models.TextField(blank=True, default='', verbose_name='log')),
+                ('progress', models.JSONField(blank=True, null=True, verbose_name='progress')),
+                ('metadata', models.JSONField(blank=True, default=dict, verbose_name='metadata')),
+                ('started_at', models.DateTimeField(blank=True, null=True, verbose_name='started at')),
+                ('completed_at', models.DateTimeField(blank=True, null=True, verbose_name='completed at')),
+                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name='created at')),
+                ('updated_at', models.DateTimeField(auto_now=True, verbose_name='updated at')),
+                ('soft_deleted_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='deleted at')),
+                ('requeued_from', models.ForeignKey(blank=True, db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='requeued_as', to='django_taskstore.queuedtask', verbose_name='requeued from')),
+                ('definition', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='queued_tasks', to='django_taskstore.taskdefinition', verbose_name='definition')),
             ],
             options={
-                "verbose_name": "queued task",
-                "verbose_name_plural": "queued tasks",
-                "ordering": ["-id"],
-                "permissions": [
-                    ("requeue_queuedtask", "Can requeue a task as a new one"),
-                    ("restart_queuedtask", "Can restart a finished task"),
-                    ("cancel_queuedtask", "Can cancel a task"),
-                    ("pause_queuedtask", "Can pause and resume a task"),
-                    ("enqueue_queuedtask", "Can enqueue a task"),
-                ],
+                'verbose_name': 'queued task',
+                'verbose_name_plural': 'queued tasks',
+                'ordering': ['-id'],
+                'permissions': [('requeue_queuedtask', 'Can requeue a task as a new one'), ('restart_queuedtask', 'Can restart a finished task'), ('cancel_queuedtask', 'Can cancel a task'), ('pause_queuedtask', 'Can pause and resume a task'), ('enqueue_queuedtask', 'Can enqueue a task')],
             },
         ),
         migrations.CreateModel(
-            name="TaskAttempt",
+            name='TaskAttempt',
             fields=[
-                (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
-                ),
-                ("claim_seq", models.PositiveBigIntegerField(verbose_name="claim number")),
-                ("number", models.PositiveIntegerField(verbose_name="attempt")),
-                ("worker", models.UUIDField(null=True, verbose_name="worker")),
-                ("started_at", models.DateTimeField(null=True, verbose_name="started at")),
-                (
-                    "finished_at",
-                    models.DateTimeField(
-                        default=django.utils.timezone.now, verbose_name="finished at"
-                    ),
-                ),
-                (
-                    "outcome",
-                    models.CharField(
-                        choices=[
-                            ("succeeded", "Succeeded"),
-                            ("retried", "Retried"),
-                            ("failed", "Failed"),
-                            ("canceled", "Canceled"),
-                            ("snoozed", "Snoozed"),
-                            ("released", "Released"),
-                            ("lost", "Worker lost"),
-                        ],
-                        max_length=16,
-                        verbose_name="outcome",
-                    ),
-                ),
-                (
-                    "exception_class",
-                    models.CharField(blank=True, max_length=255, verbose_name="exception"),
-                ),
-                ("message", models.TextField(blank=True, verbose_name="message")),
-                ("traceback", models.TextField(blank=True, verbose_name="traceback")),
-                (
-                    "queued_task",
-                    models.ForeignKey(
-                        db_constraint=False,
-                        db_index=False,
-                        on_delete=django.db.models.deletion.CASCADE,
-                        related_name="attempt_records",
-                        to="django_taskstore.queuedtask",
-                        verbose_name="queued task",
-                    ),
-                ),
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('claim_seq', models.PositiveBigIntegerField(verbose_name='claim number')),
+                ('number', models.PositiveIntegerField(verbose_name='attempt')),
+                ('worker', models.UUIDField(null=True, verbose_name='worker')),
+                ('started_at', models.DateTimeField(null=True, verbose_name='started at')),
+                ('finished_at', models.DateTimeField(default=django.utils.timezone.now, verbose_name='finished at')),
+                ('outcome', models.CharField(choices=[('succeeded', 'Succeeded'), ('retried', 'Retried'), ('failed', 'Failed'), ('canceled', 'Canceled'), ('snoozed', 'Snoozed'), ('released', 'Released'), ('lost', 'Worker lost')], max_length=16, verbose_name='outcome')),
+                ('exception_class', models.CharField(blank=True, max_length=255, verbose_name='exception')),
+                ('message', models.TextField(blank=True, verbose_name='message')),
+                ('traceback', models.TextField(blank=True, verbose_name='traceback')),
+                ('queued_task', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='attempt_records', to='django_taskstore.queuedtask', verbose_name='queued task')),
             ],
             options={
-                "verbose_name": "attempt",
-                "verbose_name_plural": "attempts",
-                "ordering": ["queued_task", "claim_seq"],
-                "constraints": [
-                    models.UniqueConstraint(
-                        fields=("queued_task", "claim_seq"), name="taskstore_one_outcome"
-                    )
-                ],
+                'verbose_name': 'attempt',
+                'verbose_name_plural': 'attempts',
+                'ordering': ['queued_task', 'claim_seq'],
+                'constraints': [models.UniqueConstraint(fields=('queued_task', 'claim_seq'), name='taskstore_one_outcome')],
             },
         ),
         migrations.AddIndex(
-            model_name="queuedtask",
-            index=django_taskstore.database.indexes.PartialIndex(
-                fields=["queue_name", "status", "-priority", "run_after", "id"],
-                name="taskstore_claim",
-                only="queued",
-            ),
+            model_name='queuedtask',
+            index=django_taskstore.database.indexes.PartialIndex(fields=['queue_name', 'status', '-priority', 'run_after', 'id'], name='taskstore_claim', only='queued'),
         ),
         migrations.AddIndex(
-            model_name="queuedtask",
-            index=django_taskstore.database.indexes.PartialIndex(
-                fields=["status", "run_after", "id"], name="taskstore_due", only="scheduled"
-            ),
+            model_name='queuedtask',
+            index=django_taskstore.database.indexes.PartialIndex(fields=['status', 'run_after', 'id'], name='taskstore_due', only='scheduled'),
         ),
         migrations.AddIndex(
-            model_name="queuedtask",
-            index=django_taskstore.database.indexes.PartialIndex(
-                fields=["status", "lease_expires_at", "id"], name="taskstore_lease", only="running"
-            ),
+            model_name='queuedtask',
+            index=django_taskstore.database.indexes.PartialIndex(fields=['status', 'lease_expires_at', 'id'], name='taskstore_lease', only='running'),
         ),
     ]
