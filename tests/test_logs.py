@@ -1,0 +1,61 @@
+"""What people read of a running worker: one line a task, with facts for machines."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from django_taskstore import TaskQueueRunner, enqueue
+from django_taskstore.logs import because
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def lines(caplog):
+    caplog.set_level(logging.DEBUG, logger="django_taskstore.worker")
+    return lambda event: [r for r in caplog.records if getattr(r, "event", None) == event]
+
+
+@pytest.mark.parametrize(
+    ("alias", "parameters", "event", "level"),
+    [
+        ("Noop", {}, "success", "INFO"),
+        ("Failing", {"message": "boom"}, "failed", "ERROR"),
+        ("RetryTwice", {}, "retry", "WARNING"),
+        ("Steered", {"how": "snooze"}, "retry", "WARNING"),
+        ("Steered", {"how": "cancel"}, "canceled", "WARNING"),
+    ],
+)
+def test_each_ending_is_one_line(lines, alias, parameters, event, level):
+    task = enqueue(alias, parameters, queue_name="emails")
+    TaskQueueRunner("emails").run_once()
+    (record,) = lines(event)
+    assert record.levelname == level
+    assert (record.task_id, record.alias, record.queue, record.attempt) == (
+        task.pk, alias, "emails", 1,
+    )  # fmt: skip
+    text = record.getMessage()
+    assert text.startswith(f"{event} {alias} id={task.pk} queue=emails attempt=1")
+    assert "\n" not in text
+    assert [record.task_id for record in lines("started")] == [task.pk]
+
+
+def test_parameters_are_never_logged(caplog):
+    caplog.set_level(logging.DEBUG)
+    enqueue("Invite", {"email": "secret@example.com"})
+    TaskQueueRunner().run_once()
+    assert "secret@example.com" not in "\n".join(
+        record.getMessage() for record in caplog.records if record.name != "django.db.backends"
+    )
+
+
+def test_an_exception_whose_text_fails_is_still_a_line():
+    class Mute(Exception):
+        def __str__(self):
+            raise RuntimeError
+
+    assert because(Mute()) == " error=Mute: (its text fails)"
+    assert because(None) == ""
+    assert len(because(ValueError("x" * 10_000))) < 400
