@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 
 import pytest
 from django.conf import settings
@@ -90,3 +91,17 @@ def seen_signals():
     yield seen
     for signal, receive in connected:
         signal.disconnect(receive)
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_is_left():
+    """Fail a test that leaves a thread of ours behind: it would work on the next test's tables."""
+    from tests.helpers import wait_until
+
+    yield
+    wait_until(lambda: not ours_alive(), seconds=10, what=f"the end of {ours_alive()}")
+
+
+def ours_alive():
+    """Return the names of the package's threads that still run."""
+    return [one.name for one in threading.enumerate() if one.name.startswith("taskstore-")]

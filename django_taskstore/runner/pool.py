@@ -189,8 +189,10 @@ class EventLoop:
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
-            run = self._loop.run_forever
-            threading.Thread(target=run, name="taskstore-async", daemon=True).start()
+            thread = threading.Thread(
+                target=run_loop, args=(self._loop,), name="taskstore-async", daemon=True
+            )
+            thread.start()
         return self._loop
 
     async def _run(self, execution: Execution) -> None:
@@ -199,3 +201,11 @@ class EventLoop:
             self._running -= 1
         self.finished(execution, outcome)
         self._start_next()
+
+
+def run_loop(loop: asyncio.AbstractEventLoop) -> None:
+    """Run an event loop until it is stopped, then close it and its sockets."""
+    try:
+        loop.run_forever()
+    finally:
+        loop.close()
