@@ -46,7 +46,7 @@ def run(*command, database_url, tmp_path, cwd=EXAMPLE):
         env={
             **{key: value for key, value in os.environ.items() if not key.startswith("DJANGO_")},
             "DATABASE_URL": database_url,
-            "EMAIL_FILE_PATH": str(tmp_path / "sent_mail"),
+            "MAIL_DIR": str(tmp_path / "sent_mail"),
             "PYTHON": sys.executable,
             "PYTHONPATH": str(ROOT),
         },

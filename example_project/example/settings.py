@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import django
+
 from example.database_url import database
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -56,9 +58,14 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 STATIC_URL = "/static/"
 
-# Mail is written to files in sent_mail/, one each, unless EMAIL_BACKEND says otherwise.
-EMAIL_BACKEND = os.environ.get("EMAIL_BACKEND", "django.core.mail.backends.filebased.EmailBackend")
-EMAIL_FILE_PATH = Path(os.environ.get("EMAIL_FILE_PATH", BASE_DIR / "sent_mail"))
+# Mail is written to files, one each. Django 6.1 has MAILERS in the place of the older settings.
+MAIL_DIR = Path(os.environ.get("MAIL_DIR", BASE_DIR / "sent_mail"))
+MAIL_FILES = "django.core.mail.backends.filebased.EmailBackend"
+if django.VERSION >= (6, 1):
+    MAILERS = {"default": {"BACKEND": MAIL_FILES, "OPTIONS": {"file_path": MAIL_DIR}}}
+else:
+    EMAIL_BACKEND = MAIL_FILES
+    EMAIL_FILE_PATH = MAIL_DIR
 DEFAULT_FROM_EMAIL = "The Weekly Tide <hello@example.com>"
 SITE_URL = os.environ.get("SITE_URL", "http://127.0.0.1:8000")
 

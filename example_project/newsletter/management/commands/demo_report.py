@@ -24,7 +24,7 @@ class Command(BaseCommand):
         for task in QueuedTask.objects.select_related("definition").order_by("id"):
             self.stdout.write(self.line(task))
         sent = Email.objects.exclude(sent_at=None).count()
-        self.stdout.write(f"\n{sent} e-mails sent; they lie in {settings.EMAIL_FILE_PATH.name}/.")
+        self.stdout.write(f"\n{sent} e-mails sent; they lie in {settings.MAIL_DIR.name}/.")
 
     def line(self, task: QueuedTask) -> str:
         """Return one task as a line."""
