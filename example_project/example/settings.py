@@ -58,7 +58,7 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 STATIC_URL = "/static/"
 
-# Mail is written to files, one each. Django 6.1 has MAILERS in the place of the older settings.
+# Mail is written to files. Django 6.1 has MAILERS in the place of the older settings.
 MAIL_DIR = Path(os.environ.get("MAIL_DIR", BASE_DIR / "sent_mail"))
 MAIL_FILES = "django.core.mail.backends.filebased.EmailBackend"
 if django.VERSION >= (6, 1):
