@@ -1,8 +1,8 @@
 """Waking idle workers when something was enqueued.
 
-Owns the wake-up of each database: NOTIFY and LISTEN on PostgreSQL, the change counter of
-the file on SQLite. A wake-up is a hint; polling stays on everywhere, so a lost one costs
-at most POLL_SECONDS. It may not read a queue.
+Owns the wake-up by NOTIFY and LISTEN, which PostgreSQL has; the others poll. A wake-up is
+a hint: polling stays on everywhere, so a lost one costs at most POLL_SECONDS. It may not
+read a queue.
 """
 
 from __future__ import annotations

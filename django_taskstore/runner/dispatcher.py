@@ -18,6 +18,7 @@ from django_taskstore import maintenance
 from django_taskstore.context import Reason
 from django_taskstore.database.clock import read_now
 from django_taskstore.database.errors import is_conflict, is_outage
+from django_taskstore.database.transactions import drop
 from django_taskstore.definitions import mirror
 from django_taskstore.executor import Execution
 from django_taskstore.outcomes import Outcome
@@ -200,7 +201,7 @@ class Dispatcher:
         except Exception as error:
             self._pause_seconds = min(LONGEST_PAUSE_SECONDS, self._pause_seconds * 2 or 0.1)
             self._explain(error)
-            connections[self.using].close()
+            drop(connections[self.using])
             return False
         self._pause_seconds = 0.0
         return True

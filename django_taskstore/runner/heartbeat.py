@@ -23,6 +23,8 @@ from django_taskstore import claims, maintenance
 from django_taskstore.conf import settings
 from django_taskstore.context import Reason
 from django_taskstore.database.clock import DatabaseNow, read_now
+from django_taskstore.database.errors import is_outage
+from django_taskstore.database.transactions import drop
 from django_taskstore.executor import Execution
 from django_taskstore.models import Worker
 from django_taskstore.runner.in_flight import InFlight
@@ -81,9 +83,9 @@ class Heartbeat(threading.Thread):
             while not self._stopping.wait(min(TICK_SECONDS, self.beat_seconds / 2)):
                 try:
                     self.tick()
-                except Exception:
-                    logger.exception("Heartbeat failed; the next one tries again.")
-                    connections[self.identity.using].close()
+                except Exception as error:
+                    explain(error)
+                    drop(connections[self.identity.using])
         finally:
             connections.close_all()
 
@@ -129,6 +131,15 @@ class Heartbeat(threading.Thread):
             details = execution.log.unsaved()
             progress = execution.context.unsaved_progress()
             claims.report(execution.claim, details=details, progress=progress)
+
+
+def explain(error: Exception) -> None:
+    """Log a failed beat: one line while the database is away, a traceback for anything else."""
+    if is_outage(error):
+        reason = str(error).strip().partition("\n")[0]
+        logger.warning("Heartbeat failed (%s); the next one tries again.", reason)
+    else:
+        logger.error("Heartbeat failed; the next one tries again.", exc_info=error)
 
 
 def settled(started: list[Execution]) -> list[Execution]:
