@@ -40,10 +40,15 @@ def because(exception: BaseException | None) -> str:
     if exception is None:
         return ""
     try:
-        text = " ".join(str(exception).split())
+        text = printable(" ".join(str(exception).split()))
     except Exception:
         text = "(its text fails)"
     return f" error={type(exception).__name__}: {text:.300}"
+
+
+def printable(text: str) -> str:
+    """Return a text without what a terminal would obey."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
 def ran(kwargs: dict[str, Any]) -> str:

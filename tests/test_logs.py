@@ -42,6 +42,16 @@ def test_each_ending_is_one_line(lines, alias, parameters, event, level):
     assert [record.task_id for record in lines("started")] == [task.pk]
 
 
+def test_a_failure_says_why_on_one_line(lines):
+    enqueue("Failing", {"message": "first\nsecond \x1b[31mline"})
+    TaskQueueRunner().run_once()
+    (record,) = lines("failed")
+    text = record.getMessage()
+    assert "error=ValueError: first second" in text
+    assert "\n" not in text
+    assert "\x1b" not in text, "a terminal must not obey a task's message"
+
+
 def test_parameters_are_never_logged(caplog):
     caplog.set_level(logging.DEBUG)
     enqueue("Invite", {"email": "secret@example.com"})

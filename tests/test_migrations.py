@@ -9,7 +9,8 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 
-from django_taskstore.models import QueuedTask
+from django_taskstore import enqueue
+from django_taskstore.models import QueuedTask, TaskDefinition
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -33,6 +34,19 @@ def tables():
 def test_the_models_have_no_change_without_a_migration():
     out, _, _ = run("makemigrations", "django_taskstore", check=True, dry_run=True)
     assert "No changes detected" in out
+
+
+def test_migrating_to_zero_and_back_prints_no_warning_and_leaves_a_working_store():
+    try:
+        _, err, warned = run("migrate", "django_taskstore", "zero", skip_checks=False)
+        assert (err, warned, tables()) == ("", [], set())
+    finally:
+        out, err, warned = run("migrate", "django_taskstore", skip_checks=False)
+    assert (err, warned) == ("", [])
+    assert "WARNING" not in out
+    assert QueuedTask._meta.db_table in tables()
+    assert TaskDefinition.objects.filter(alias="HelloWorldTask").exists()
+    assert enqueue("HelloWorldTask").pk
 
 
 def test_the_database_checks_print_nothing():

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 from django.db import connection, transaction
 
 from django_taskstore import enqueue, enqueue_many, notifier
 from django_taskstore.notifier import CHANNEL, Listener
-from tests.helpers import wait_for_threads, wait_until
+from tests.helpers import fresh, running, wait_for_threads, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -80,6 +81,30 @@ def test_the_setting_switches_it_off(heard, settings):
     probe()
     wait_until(lambda: heard, seconds=5)
     assert heard == ["probe"]
+
+
+def test_an_idle_worker_is_woken_long_before_its_poll():
+    with running(poll_seconds=30.0) as runner:
+        wait_until(lambda: runner._dispatcher.is_prepared)
+        first = enqueue("Noop")
+        wait_until(lambda: fresh(first).status == "success", seconds=10)
+        began = time.monotonic()
+        second = enqueue("Noop")
+        wait_until(lambda: fresh(second).status == "success", seconds=10)
+        assert time.monotonic() - began < 5
+
+
+def test_the_last_of_a_burst_is_not_left_until_the_poll():
+    """Its own wake-up is within the window and not sent: the worker looks once more."""
+    with running(poll_seconds=30.0, concurrency=2) as runner:
+        wait_until(lambda: runner._dispatcher.is_prepared)
+        for _ in range(20):
+            tasks = [enqueue("Noop") for _ in range(3)]
+            wait_until(
+                lambda tasks=tasks: {fresh(task).status for task in tasks} == {"success"},
+                seconds=5,
+                what="the whole burst",
+            )
 
 
 def test_a_listener_whose_connection_was_cut_comes_back(heard):

@@ -83,6 +83,16 @@ def test_stop_before_start_does_no_harm():
     wait_for_threads()
 
 
+def test_run_once_works_after_a_stop():
+    runner = TaskQueueRunner(poll_seconds=0.05)
+    runner.start()
+    runner.stop()
+    wait_for_threads()
+    task = enqueue("Noop")
+    assert runner.run_once() > 0
+    assert status(task) == "success"
+
+
 def test_stop_waits_for_what_runs_and_leaves_what_waits(gate):
     first = enqueue("Gated")
     runner = TaskQueueRunner(concurrency=1, poll_seconds=0.05)
@@ -155,6 +165,13 @@ def test_until_empty_on_an_empty_queue_ends_at_once():
     began = time.monotonic()
     work_until_empty()
     assert time.monotonic() - began < 10
+
+
+def test_max_tasks_stops_after_so_many():
+    enqueue_many("Noop", [{}] * 20)
+    work_until_empty(concurrency=3, max_tasks=7)
+    assert QueuedTask.objects.with_status("success").count() == 7
+    assert QueuedTask.objects.with_status("queued").count() == 13
 
 
 def test_only_the_named_queues_are_worked():
@@ -291,6 +308,15 @@ def test_fifty_tasks_without_a_handler_do_not_block_the_queue():
     assert {status(task) for task in strangers} == {"queued"}
     assert {fresh(task).attempts for task in strangers} == {0}
     assert max(fresh(task).claim_seq for task in strangers) == 1
+
+
+def test_tasks_without_a_handler_do_not_use_up_max_tasks():
+    """Else a worker that is recycled would meet the same rows again and never get past them."""
+    for _ in range(5):
+        add_task("elsewhere.Task", priority=50)
+    mine = enqueue("Noop")
+    work_until_empty(concurrency=2, max_tasks=2)
+    assert status(mine) == "success"
 
 
 def test_a_running_worker_shows_itself_and_a_stopped_one_is_gone():

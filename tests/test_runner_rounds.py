@@ -286,6 +286,27 @@ def test_async_handlers_share_the_concurrency(add_handler):
     assert most[0] == 3
 
 
+def test_an_async_handler_uses_the_orm_and_a_broken_connection_there_heals(add_handler):
+    from asgiref.sync import sync_to_async
+
+    class Reading(TaskHandler):
+        async def handle(self):
+            if self.get_param("break"):
+                await sync_to_async(self.destroy)()
+            return await Effect.objects.acount()
+
+        def destroy(self):
+            connection.ensure_connection()
+            connection.connection.close()
+
+    add_handler(Reading)
+    first = enqueue("Reading")
+    bad = enqueue("Reading", {"break": True})
+    last = enqueue("Reading")
+    work_until_empty(concurrency=1, seconds=20)
+    assert [status(task) for task in (first, bad, last)] == ["success", "failed", "success"]
+
+
 def test_progress_and_log_are_saved_while_the_task_runs(add_handler):
     opened = threading.Event()
 

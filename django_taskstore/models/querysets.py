@@ -6,16 +6,19 @@ rows it changed; rows in another status are left as they are.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from django.db import models, router, transaction
 
 from django_taskstore import signals, transitions
-from django_taskstore.database.transactions import writing
+from django_taskstore.database.transactions import repeat_on_conflict, writing
 from django_taskstore.exceptions import TaskRunning
 from django_taskstore.models.definitions import TaskDefinition
 from django_taskstore.statuses import WAITING, Status
+
+Result = TypeVar("Result")
 
 
 class QueuedTaskQuerySet(models.QuerySet[Any]):
@@ -40,41 +43,41 @@ class QueuedTaskQuerySet(models.QuerySet[Any]):
 
     def cancel(self) -> int:
         """Cancel waiting tasks at once and ask running ones to stop."""
-        with writing(self._writes_to()):
-            waiting = list(
-                self._for_update()
-                .filter(status__in=WAITING)
-                .values_list("pk", "definition_id", "queue_name", "attempts")
+        return self._transact(self._cancel)
+
+    def _cancel(self) -> int:
+        waiting = list(
+            self._for_update()
+            .filter(status__in=WAITING)
+            .values_list("pk", "definition_id", "queue_name", "attempts")
+        )
+        changed = transitions.cancel(self._by_pk(row[0] for row in waiting))
+        asked = transitions.ask_to_cancel(self)
+        if waiting:
+            transaction.on_commit(
+                lambda: self._announce_canceled(waiting), using=self._writes_to(), robust=True
             )
-            changed = transitions.cancel(self._by_pk(row[0] for row in waiting))
-            asked = transitions.ask_to_cancel(self)
-            if waiting:
-                transaction.on_commit(
-                    lambda: self._announce_canceled(waiting), using=self._writes_to(), robust=True
-                )
         return changed + asked
 
     def pause(self) -> int:
         """Keep waiting tasks from being claimed until they are resumed."""
-        return transitions.pause(self)
+        return self._transact(lambda: transitions.pause(self))
 
     def resume(self) -> int:
         """Let paused tasks be claimed again."""
-        with writing(self._writes_to()):
-            return transitions.resume(self)
+        return self._transact(lambda: transitions.resume(self))
 
     def restart(self) -> int:
         """Queue finished tasks once more in their own rows."""
-        return transitions.restart(self)
+        return self._transact(lambda: transitions.restart(self))
 
     def soft_delete(self) -> int:
         """Hide tasks that do not run; waiting ones are canceled by it."""
-        with writing(self._writes_to()):
-            return transitions.soft_delete(self)
+        return self._transact(lambda: transitions.soft_delete(self))
 
     def restore(self) -> int:
         """Show soft-deleted tasks again."""
-        return transitions.restore(self)
+        return self._transact(lambda: transitions.restore(self))
 
     def delete(self) -> tuple[int, dict[str, int]]:
         """Remove rows for good.
@@ -82,16 +85,28 @@ class QueuedTaskQuerySet(models.QuerySet[Any]):
         Raises:
             TaskRunning: one of them is running; nothing is removed then.
         """
-        with writing(self._writes_to()):
-            rows = list(self._for_update().values_list("pk", "status"))
-            running = [pk for pk, status in rows if status == Status.RUNNING]
-            if running:
-                raise TaskRunning(
-                    f"Task {running[0]} is running and cannot be deleted: cancel it and wait "
-                    "until it has ended."
-                )
-            found = self._by_pk(pk for pk, _ in rows)
-            return super(QueuedTaskQuerySet, found).delete()
+        return self._transact(self._delete)
+
+    def _delete(self) -> tuple[int, dict[str, int]]:
+        rows = list(self._for_update().values_list("pk", "status"))
+        running = [pk for pk, status in rows if status == Status.RUNNING]
+        if running:
+            raise TaskRunning(
+                f"Task {running[0]} is running and cannot be deleted: cancel it and wait "
+                "until it has ended."
+            )
+        found = self._by_pk(pk for pk, _ in rows)
+        return super(QueuedTaskQuerySet, found).delete()
+
+    def _transact(self, work: Callable[[], Result]) -> Result:
+        """Do a verb in a transaction, and again when it met a deadlock or a busy lock."""
+        using = self._writes_to()
+
+        def transact() -> Result:
+            with writing(using):
+                return work()
+
+        return repeat_on_conflict(using, transact)
 
     def _writes_to(self) -> str:
         return getattr(self, "_db", None) or router.db_for_write(self.model)

@@ -21,6 +21,7 @@ from django_taskstore.database.errors import is_conflict, is_outage
 from django_taskstore.database.transactions import drop
 from django_taskstore.definitions import mirror
 from django_taskstore.executor import Execution
+from django_taskstore.notifier import WINDOW_SECONDS
 from django_taskstore.outcomes import Outcome
 from django_taskstore.runner.exchange import Exchange
 from django_taskstore.runner.heartbeat import Identity
@@ -44,7 +45,7 @@ class Dispatcher:
         identity: the worker.
         lease_seconds: how long its claims hold without a heartbeat.
         poll_seconds: the longest sleep when there is nothing to do.
-        max_tasks: claim no more than so many tasks; None for no limit.
+        max_tasks: start no more than so many tasks; None for no limit.
     """
 
     def __init__(
@@ -66,10 +67,12 @@ class Dispatcher:
         self._mailbox: queue.SimpleQueue[Outcome | None] = queue.SimpleQueue()
         self._exchange = Exchange(identity, lease_seconds=lease_seconds)
         self._pace = Pace(identity.concurrency)
-        self._claimed = 0
+        self._taken = 0
         self._promote_at = 0.0
         self._promoted = 0
         self._pause_seconds = 0.0
+        self._looked_at = 0.0
+        self._look_again_at = 0.0
         self._stopping = False
         self._deadline: float | None = None
         self._grace_seconds = GRACE_SECONDS
@@ -77,7 +80,12 @@ class Dispatcher:
     # From other threads and from signal handlers: SimpleQueue.put is reentrant.
 
     def wake(self) -> None:
-        """End the current sleep."""
+        """End the current sleep, and look once more when the senders' window is over.
+
+        A wake-up within WINDOW_SECONDS of another is not sent: what it would have told of
+        was committed before that second look.
+        """
+        self._look_again_at = time.monotonic() + WINDOW_SECONDS
         self._mailbox.put(None)
 
     def finished(self, execution: Execution, outcome: Outcome) -> None:
@@ -97,6 +105,11 @@ class Dispatcher:
         self._grace_seconds = 0.1
         self.request_stop(timeout_seconds=0.0)
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it was asked to stop, after which it claims nothing."""
+        return self._stopping
+
     # The loop.
 
     def work(self, *, until_empty: bool = False) -> None:
@@ -105,7 +118,7 @@ class Dispatcher:
             if not self.guarded(self.round):
                 self._wait(self._pause_seconds)
             elif not self._exchange.has_more:
-                self._wait(self.poll_seconds)
+                self._wait(self._nap_seconds())
 
     def round(self, *, promote: bool = False) -> int:
         """Record what finished, claim what can start, start it; return how many tasks moved.
@@ -113,6 +126,7 @@ class Dispatcher:
         Args:
             promote: look for due tasks now, not only when the last look is a poll ago.
         """
+        self._looked_at = time.monotonic()
         if not self.is_prepared:
             self._prepare()
         if promote or time.monotonic() >= self._promote_at:
@@ -138,8 +152,8 @@ class Dispatcher:
     def _should_stop(self, *, until_empty: bool) -> bool:
         if self._stopping or self._exchange.has_left_all:
             return True
-        if self.max_tasks is not None and self._claimed >= self.max_tasks:
-            return True
+        if self.max_tasks is not None and self._taken >= self.max_tasks:
+            return not self._is_busy()
         if not until_empty or self._is_busy() or not self._exchange.found_nothing:
             return False
         return self.guarded(self._promote) and self._promoted == 0
@@ -164,7 +178,7 @@ class Dispatcher:
             self._give_back()
             self._pace.stalled()
         room = max(0, self.identity.concurrency + self._pace.ahead - len(self.in_flight))
-        return room if self.max_tasks is None else min(room, self.max_tasks - self._claimed)
+        return room if self.max_tasks is None else min(room, self.max_tasks - self._taken)
 
     def _trade(self, room: int) -> int:
         """Exchange outcomes for claims in one transaction, then start what was claimed."""
@@ -172,8 +186,8 @@ class Dispatcher:
         ended, claims = self._exchange.trade(room)
         for outcome in ended:
             self.in_flight.remove(outcome.claim)
-        self._claimed += len(claims)
         executions = list(self._exchange.executions(claims))
+        self._taken += len(executions)
         for execution in executions:
             self.in_flight.add(execution)
         for execution in executions:
@@ -193,6 +207,12 @@ class Dispatcher:
         """Sleep until something finishes, somebody wakes this runner, or the time is over."""
         with contextlib.suppress(queue.Empty):
             self._take(self._mailbox.get(timeout=longest_seconds))
+
+    def _nap_seconds(self) -> float:
+        """Return how long to sleep when there is nothing to do."""
+        if self._looked_at >= self._look_again_at:
+            return self.poll_seconds
+        return min(self.poll_seconds, max(0.0, self._look_again_at - time.monotonic()))
 
     def guarded(self, work: Callable[[], object]) -> bool:
         """Do some work; after a fault wait longer each time instead of ending."""
@@ -239,6 +259,7 @@ class Dispatcher:
     def _give_back(self) -> None:
         for execution in self.pool.take_back():
             self._exchange.pending.append(execution.release(""))
+            self._taken -= 1
 
     def _is_busy(self) -> bool:
         unread = not self._mailbox.empty()

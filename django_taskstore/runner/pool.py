@@ -7,6 +7,7 @@ execution and its outcome; it records nothing.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import threading
 import time
@@ -14,6 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
+from asgiref.sync import sync_to_async
 from django.db import connections
 
 from django_taskstore.executor import Execution
@@ -173,9 +175,14 @@ class EventLoop:
 
     def stop(self) -> None:
         """Stop the loop; what still runs on it is abandoned."""
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._loop = None
+        loop, self._loop = self._loop, None
+        if loop is None:
+            return
+        # The ORM's async methods share one thread, whose connections are closed from there.
+        closing = asyncio.run_coroutine_threadsafe(sync_to_async(connections.close_all)(), loop)
+        with contextlib.suppress(TimeoutError):
+            closing.result(IDLE_SECONDS)
+        loop.call_soon_threadsafe(loop.stop)
 
     def _start_next(self) -> None:
         with self._lock:

@@ -128,6 +128,8 @@ class TaskQueueRunner:
         """
         if self.is_running:
             raise RuntimeError("This runner's loop runs and does its own rounds; stop() it first.")
+        if self._dispatcher.is_stopping:
+            self._dispatcher = self._make_dispatcher()
         heartbeat = self._heartbeat(self._dispatcher)
         heartbeat.start()
         try:
