@@ -19,7 +19,7 @@ from django_taskstore import signals, transitions
 from django_taskstore.conf import settings
 from django_taskstore.database.servers import skips_locked
 from django_taskstore.database.transactions import repeat_on_conflict, writing
-from django_taskstore.models import QueuedTask
+from django_taskstore.models import Queue, QueuedTask
 from django_taskstore.models.querysets import QueuedTaskQuerySet
 from django_taskstore.statuses import Status
 
@@ -158,7 +158,9 @@ def make(row: Sequence[Any], worker: uuid.UUID, using: str) -> Claim:
 
 
 def claim_next(queue_name: str = "default", *, lease_seconds: float | None = None) -> Claim | None:
-    """Claim the next task of a queue, for a loop of your own; None when none is due.
+    """Claim the next task of a queue, for a loop of your own.
+
+    None when nothing is due, or the queue is paused.
 
     End it with `outcomes.succeed`, `outcomes.fail` or `outcomes.release` before its lease
     ends, or `renew` it.
@@ -168,6 +170,8 @@ def claim_next(queue_name: str = "default", *, lease_seconds: float | None = Non
         lease_seconds: how long the claim holds; the setting LEASE_SECONDS by default.
     """
     using = router.db_for_write(QueuedTask)
+    if Queue.objects.using(using).filter(name=queue_name, paused_at__isnull=False).exists():
+        return None
     seconds = lease_seconds or settings.LEASE_SECONDS
     while claimed := repeat_on_conflict(using, lambda: claim_one(queue_name, seconds, using)):
         if claimed.takes_work:

@@ -101,7 +101,8 @@ def enqueue_many(
         with transaction.atomic(using=template.using):
             rows = QueuedTask.all_objects.using(template.using)
             created = rows.bulk_create(tasks, batch_size=ROWS_A_STATEMENT)
-            template.announce([task.pk for task in created])
+            # MySQL does not tell the ids of the rows of one INSERT.
+            template.announce([task.pk for task in created if task.pk is not None])
     return len(tasks)
 
 
@@ -165,7 +166,7 @@ class Template:
         """Wake a worker and send `task_enqueued` once the transaction has committed."""
         notifier.wake(self.columns["queue_name"], self.using)
         facts = {
-            "task_id": task_ids[0],
+            "task_id": task_ids[0] if task_ids else None,
             "task_ids": task_ids,
             "alias": self.definition.alias,
             "queue_name": self.columns["queue_name"],

@@ -14,7 +14,7 @@ from django_taskstore import claims, enqueue, enqueue_many, outcomes, transition
 from django_taskstore.claims import claim_next
 from django_taskstore.database.transactions import writing
 from django_taskstore.exceptions import ClaimLost
-from django_taskstore.models import QueuedTask
+from django_taskstore.models import Queue, QueuedTask
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -193,3 +193,12 @@ def test_renew_tells_what_is_lost_and_what_is_canceled():
 def test_definitions_without_a_handler_are_stepped_over():
     stranger, known = enqueue("Noop"), enqueue("HelloWorldTask")
     assert [one.id for one in claim(limit=9, without={stranger.definition_id})] == [known.pk]
+
+
+def test_claim_next_leaves_a_paused_queue_alone():
+    task = enqueue("Noop")
+    queue = Queue.objects.get(name="default")
+    queue.pause(by="ops")
+    assert claim_next() is None
+    queue.resume()
+    assert claim_next().id == task.pk

@@ -131,6 +131,7 @@ class Dispatcher:
             self._prepare()
         if promote or time.monotonic() >= self._promote_at:
             self._promote()
+        self._collect()
         return self._trade(self._room())
 
     def settle(self) -> int:
@@ -177,7 +178,9 @@ class Dispatcher:
         if self.pool.waiting_seconds() > GIVE_BACK_SECONDS:
             self._give_back()
             self._pace.stalled()
-        room = max(0, self.identity.concurrency + self._pace.ahead - len(self.in_flight))
+        # The transaction that records an outcome may give its slot to another task.
+        busy = self.in_flight.count_without(self._exchange.pending_claims())
+        room = max(0, self.identity.concurrency + self._pace.ahead - busy)
         return room if self.max_tasks is None else min(room, self.max_tasks - self._taken)
 
     def _trade(self, room: int) -> int:

@@ -96,6 +96,10 @@ class Exchange:
                 yield Execution(claim)
         self.has_more = self.has_more or bool(self.pending)
 
+    def pending_claims(self) -> list[Claim]:
+        """Return the claims whose outcomes have still to land."""
+        return [outcome.claim for outcome in self.pending]
+
     def separate(self) -> None:
         """Record the pending outcomes one by one next: one of them spoils the transaction."""
         self._alone = bool(self.pending)
@@ -163,7 +167,8 @@ class Exchange:
             except DatabaseError as error:
                 self.pending = []
                 if is_outage(error) or is_conflict(error):
-                    self.pending = outcomes[len(done) :]
+                    # What is done lands again as done: its rows say so.
+                    self.pending = outcomes
                     raise
                 done += self._replace(outcome, error)
         return done

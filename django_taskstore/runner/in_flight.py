@@ -7,6 +7,7 @@ its slot stays taken, until its outcome has landed.
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 
 from django_taskstore.claims import Claim
 from django_taskstore.executor import Execution
@@ -33,6 +34,12 @@ class InFlight:
         """Return what is held now."""
         with self._lock:
             return list(self._executions.values())
+
+    def count_without(self, claims: Iterable[Claim]) -> int:
+        """Return how many executions are held beside these claims' ones."""
+        left_out = {key(claim) for claim in claims}
+        with self._lock:
+            return sum(1 for held in self._executions if held not in left_out)
 
     def __len__(self) -> int:
         return len(self._executions)

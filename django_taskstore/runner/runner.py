@@ -161,6 +161,8 @@ class TaskQueueRunner:
             dispatcher.guarded(lambda: announce(dispatcher.identity, running=0))
             dispatcher.work(until_empty=until_empty)
             dispatcher.drain()
+            # First: a beat after the farewell would write the worker's row again.
+            end([heartbeat])
             dispatcher.guarded(lambda: withdraw(dispatcher.identity))
         finally:
             dispatcher.pool.stop()
