@@ -7,7 +7,6 @@ outcome changes nothing and is returned as lost.
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,9 +22,9 @@ from django_taskstore.database.transactions import repeat_on_conflict, writing
 from django_taskstore.exceptions import ClaimLost, Retry, Snooze, TaskFailed
 from django_taskstore.models import QueuedTask, TaskAttempt, TaskDefinition
 from django_taskstore.statuses import FINAL, Ending, Status
+from django_taskstore.tracebacks import exception_name, str_of, traceback_of
 from django_taskstore.validation import storable_text, validate_output
 
-LONGEST_TRACEBACK = 65_536
 LONGEST_MESSAGE = 4_096
 
 RESULT = {
@@ -208,33 +207,6 @@ def attempt_record(outcome: Outcome) -> TaskAttempt:
         message=storable_text(str_of(exception))[:LONGEST_MESSAGE],
         traceback=storable_text(traceback_of(exception)),
     )
-
-
-def exception_name(exception: BaseException | None) -> str:
-    """Return the dotted name of an exception's class, or an empty text."""
-    if exception is None:
-        return ""
-    kind = type(exception)
-    module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
-    return f"{module}{kind.__qualname__}"[:255]
-
-
-def str_of(exception: BaseException | None) -> str:
-    """Return an exception's text, also when its own ``__str__`` fails."""
-    if exception is None:
-        return ""
-    try:
-        return str(exception)
-    except Exception as error:
-        return f"<{type(exception).__name__} whose text fails: {type(error).__name__}>"
-
-
-def traceback_of(exception: BaseException | None) -> str:
-    """Return the end of an exception's traceback, without local variables."""
-    if exception is None or exception.__traceback__ is None:
-        return ""
-    lines = traceback.TracebackException.from_exception(exception).format()
-    return "".join(lines)[-LONGEST_TRACEBACK:]
 
 
 def announce(landed: Iterable[Outcome]) -> None:

@@ -13,8 +13,9 @@ from django_taskstore import claim_next, claims, enqueue, fail, outcomes, releas
 from django_taskstore.database.transactions import writing
 from django_taskstore.exceptions import ClaimLost, InvalidOutput, Retry, Snooze, TaskFailed
 from django_taskstore.models import QueuedTask, TaskAttempt
-from django_taskstore.outcomes import Outcome, failure, record, str_of, traceback_of
+from django_taskstore.outcomes import Outcome, failure, record
 from django_taskstore.statuses import Ending
+from django_taskstore.tracebacks import str_of, traceback_of
 from tests.helpers import captured_sql, expire, fresh, row_of
 
 pytestmark = pytest.mark.django_db

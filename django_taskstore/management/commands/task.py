@@ -36,9 +36,9 @@ from django_taskstore.management.arguments import (
 from django_taskstore.management.handler_arguments import HandlerParser, read_parameters
 from django_taskstore.management.handler_help import handler_facts, handler_help, handler_table
 from django_taskstore.management.readiness import ready_database
-from django_taskstore.outcomes import exception_name, str_of
 from django_taskstore.registry import HandlerClass, registry
 from django_taskstore.statuses import Ending
+from django_taskstore.tracebacks import exception_name, str_of
 from django_taskstore.validation import validate_parameters
 
 YES = {"yes", "y", "true", "1", "on"}

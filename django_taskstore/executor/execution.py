@@ -1,8 +1,8 @@
-"""Executing one claimed task: prepare, call, classify. The story of one task, read downwards.
+"""One run of a handler: prepare, call, classify. The story of one task, read downwards.
 
-Owns the call of a handler and the hygiene around it. It returns an `Outcome` and leaves
-recording it to the runner, but for an atomic handler, whose writes and outcome commit
-together here. No exception of a handler leaves it, SystemExit included.
+Owns `Execution` and the hygiene around a call. It returns an `Outcome` and leaves recording
+it to the runner, but for an atomic handler, whose writes and outcome commit together here.
+No exception of a handler leaves it, SystemExit included.
 """
 
 from __future__ import annotations
@@ -12,55 +12,37 @@ import contextlib
 import inspect
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from asgiref.sync import async_to_sync, sync_to_async
+from asgiref.sync import sync_to_async
 from django.utils import timezone, translation
 
 from django_taskstore import signals
 from django_taskstore.backoff import delay_seconds, exponential
 from django_taskstore.claims import Claim
-from django_taskstore.conf import settings
 from django_taskstore.context import Interrupted, Reason, TaskContext
 from django_taskstore.database.errors import is_outage
 from django_taskstore.database.transactions import depths, tidy, writing
 from django_taskstore.definitions import queue_database
-from django_taskstore.exceptions import (
-    Cancel,
-    ClaimLost,
-    InvalidOutput,
-    Retry,
-    Snooze,
-    TaskFailed,
-    TaskTimedOut,
-    WorkerLost,
-    seconds,
+from django_taskstore.exceptions import ClaimLost, InvalidOutput, TaskFailed, WorkerLost, seconds
+from django_taskstore.executor.calls import (
+    Result,
+    Undo,
+    call,
+    classify,
+    classify_error,
+    takes_context,
+    working_call,
+    working_method,
 )
 from django_taskstore.handlers import ERROR, Echo, Log
 from django_taskstore.models import QueuedTask
-from django_taskstore.outcomes import Outcome, exception_name, failure, record, str_of
+from django_taskstore.outcomes import Outcome, failure, record
 from django_taskstore.registry import HandlerClass, registry
 from django_taskstore.statuses import Ending
-from django_taskstore.validation import validate_output
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What calling a handler came to, whether or not a queued task stands behind it."""
-
-    ending: Ending
-    output: Any = None
-    exception: BaseException | None = None
-    wait_seconds: float | None = None
-
-
-class Undo(Exception):
-    """Leaves the transaction of an atomic handler whose task did not succeed."""
-
-    def __init__(self, result: Result) -> None:
-        self.result = result
+from django_taskstore.tracebacks import exception_name, str_of
 
 
 class Execution:
@@ -260,64 +242,6 @@ def run_now(
         raise
     except BaseException as error:
         return classify_error(error, context)
-
-
-def takes_context(handler: Any) -> bool:
-    """Tell whether a handler, class or instance, wants the context."""
-    return callable(getattr(handler, "handle_with_context", None))
-
-
-def working_method(handler: Any) -> Any:
-    """Return the method that does the work of a handler, class or instance."""
-    return handler.handle_with_context if takes_context(handler) else handler.handle
-
-
-def working_call(handler: Any, context: TaskContext) -> Any:
-    """Call the working method; an async one returns a coroutine."""
-    method = working_method(handler)
-    return method(context) if takes_context(handler) else method()
-
-
-def call(handler: Any, context: TaskContext) -> Any:
-    """Call the working method and wait for its value, async or not."""
-    if not inspect.iscoroutinefunction(working_method(handler)):
-        return working_call(handler, context)
-
-    async def wait() -> Any:
-        return await working_call(handler, context)
-
-    return async_to_sync(wait)()
-
-
-def classify(handler: Any, context: TaskContext, returned: Any) -> Result:
-    """Say what a returned value means: only ``False`` is a failure."""
-    if returned is False:
-        message = handler.last_error_message or "The handler returned False."
-        return classify_error(TaskFailed(message), context)
-    output = handler.output if returned is True or returned is None else returned
-    try:
-        validate_output(output, limit_bytes=settings.MAX_OUTPUT_BYTES)
-    except InvalidOutput as error:
-        return Result(Ending.FAILED, exception=error)
-    return Result(Ending.SUCCEEDED, output=output)
-
-
-def classify_error(error: BaseException, context: TaskContext) -> Result:
-    """Say what an exception means: the handler steers, was told to stop, or failed."""
-    if isinstance(error, Cancel):
-        return Result(Ending.CANCELED, exception=error)
-    if isinstance(error, Snooze):
-        return Result(Ending.SNOOZED, exception=error, wait_seconds=error.delay_seconds)
-    if isinstance(error, Retry):
-        return Result(Ending.RETRIED, exception=error, wait_seconds=error.delay_seconds)
-    if context.reason is Reason.CANCELED:
-        return Result(Ending.CANCELED, exception=Cancel(Reason.CANCELED.value))
-    if context.reason is Reason.TIMEOUT and not isinstance(error, TaskTimedOut):
-        timed_out = TaskTimedOut(Reason.TIMEOUT.value).with_traceback(error.__traceback__)
-        return Result(Ending.FAILED, exception=timed_out)
-    if context.reason in (Reason.SHUTDOWN, Reason.LEASE_LOST) or isinstance(error, Interrupted):
-        return Result(Ending.RELEASED, exception=error)
-    return Result(Ending.FAILED, exception=error)
 
 
 @contextlib.contextmanager
