@@ -9,7 +9,16 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from django_taskstore import claim_next, claims, enqueue, fail, outcomes, release, succeed
+from django_taskstore import (
+    claim_next,
+    claims,
+    enqueue,
+    fail,
+    outcomes,
+    release,
+    succeed,
+    tracebacks,
+)
 from django_taskstore.database.transactions import writing
 from django_taskstore.exceptions import ClaimLost, InvalidOutput, Retry, Snooze, TaskFailed
 from django_taskstore.models import QueuedTask, TaskAttempt
@@ -242,7 +251,7 @@ def test_a_huge_message_and_traceback_are_cut():
         fail(claim, error)
     attempt = TaskAttempt.objects.get()
     assert len(attempt.message) == outcomes.LONGEST_MESSAGE
-    assert len(attempt.traceback) <= outcomes.LONGEST_TRACEBACK
+    assert len(attempt.traceback) <= tracebacks.LONGEST_TRACEBACK
 
 
 @pytest.mark.django_db(transaction=True)
