@@ -39,7 +39,6 @@ COLUMNS = (
     "metadata",
     "requeued_from_id",
     "created_at",
-    "cancel_requested_at",
 )
 #: The claim's own order, which is the claim index's order.
 ORDER = ("-priority", "run_after", "id")
@@ -74,7 +73,6 @@ class Claim:
     metadata: dict[str, Any]
     requeued_from_id: int | None
     created_at: Any
-    cancel_requested_at: Any
     alias: str = ""
     takes_work: bool = True
     _task: QueuedTask | None = field(default=None, repr=False)

@@ -289,6 +289,18 @@ def test_each_ending_has_its_signal(seen_signals, end, most, name):
     assert isinstance(seen_signals[0][1].get("exception"), TaskFailed) == (name != "task_released")
 
 
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("ending", ["retry", "release"])
+def test_a_task_asked_to_cancel_does_not_wait_for_another_attempt(ending, seen_signals):
+    claim = claimed(max_attempts=5)
+    QueuedTask.objects.get(pk=claim.id).cancel()
+    seen_signals.clear()
+    fail(claim, "busy") if ending == "retry" else release(claim)
+    stored = fresh(QueuedTask(pk=claim.id))
+    assert (stored.status, stored.attempts) == ("canceled", 1)
+    assert [name for name, _ in seen_signals] == ["task_canceled"]
+
+
 @pytest.mark.parametrize("verb", ["cancel", "soft_delete"])
 def test_claim_next_gives_no_task_of_a_definition_that_takes_no_work(verb):
     """A task of a canceled definition is canceled when it is claimed, in every loop."""

@@ -80,31 +80,35 @@ def test_no_task_is_claimed_before_a_slot_is_free(add_handler):
 
 def test_concurrency_is_reached_and_not_exceeded(add_handler):
     inside, most, lock = [0], [0], threading.Lock()
+    four = threading.Barrier(4)
 
     class Counting(TaskHandler):
         def handle(self):
             with lock:
                 inside[0] += 1
                 most[0] = max(most[0], inside[0])
-            time.sleep(0.02)  # Long enough for the other slots to fill.
+            four.wait(30)
             with lock:
                 inside[0] -= 1
 
     add_handler(Counting)
     enqueue_many("Counting", [{}] * 40)
     work_until_empty(concurrency=4)
+    assert QueuedTask.objects.with_status("success").count() == 40
     assert most[0] == 4
 
 
 def test_tasks_on_several_threads_do_not_share_a_handler(add_handler):
+    eight = threading.Barrier(8)
+
     class Echoing(TaskHandler):
         def handle(self):
             self.log_info(self.get_param("n"))
-            time.sleep(0.005)
+            eight.wait(30)
             return {"n": self.get_param("n"), "log": self.last_info_message}
 
     add_handler(Echoing)
-    enqueue_many("Echoing", [{"n": n} for n in range(60)])
+    enqueue_many("Echoing", [{"n": n} for n in range(64)])
     work_until_empty(concurrency=8)
     for task in QueuedTask.objects.all():
         n = task.parameters["n"]

@@ -82,11 +82,7 @@ class Exchange:
     def executions(self, claims: list[Claim]) -> Iterator[Execution]:
         """Yield what can run; a claim that cannot gets its outcome at once."""
         for claim in claims:
-            if claim.cancel_requested_at is not None:
-                # Asked while it ran, and its attempt ended before its handler could hear it.
-                reason = Cancel("The task was canceled during an earlier attempt.")
-                self.pending.append(Outcome(claim, Ending.CANCELED, exception=reason))
-            elif not claim.takes_work:
+            if not claim.takes_work:
                 reason = Cancel("The task definition is canceled or deleted.")
                 self.pending.append(Outcome(claim, Ending.CANCELED, exception=reason))
             elif claim.alias not in registry:
@@ -149,9 +145,9 @@ class Exchange:
         done, self.pending = self.pending, []
         landed = landed + [outcome for outcome in done if outcome.landed]
         announce(landed)
-        kept = {id(outcome) for outcome in landed}
+        kept = {id(outcome.claim) for outcome in landed}
         for outcome in done:
-            if id(outcome) not in kept:
+            if id(outcome.claim) not in kept:
                 say_lost(outcome)
         return done
 

@@ -1,26 +1,28 @@
-"""How a claimed task ends: the one place that records what came of a claim.
+"""Recording how claimed tasks ended: the one place that writes what came of a claim.
 
-Owns `Outcome`, the writing of outcomes, and the signals that follow their commit. Each
-outcome is one UPDATE that changes the row only while the claim holds it; a late worker's
-outcome changes nothing and is returned as lost.
+Owns the writing of outcomes and the signals that follow their commit. Each outcome is one
+UPDATE that changes the row only while the claim holds it; a late worker's outcome changes
+nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
 
 from django_taskstore import signals, transitions
-from django_taskstore.backoff import Backoff, delay_seconds
+from django_taskstore.backoff import Backoff
 from django_taskstore.claims import Claim, by_claim_seq, held_group
 from django_taskstore.conf import settings
 from django_taskstore.database.transactions import repeat_on_conflict, writing
-from django_taskstore.exceptions import ClaimLost, Retry, Snooze, TaskFailed
+from django_taskstore.exceptions import ClaimLost, TaskFailed
 from django_taskstore.models import QueuedTask, TaskAttempt, TaskDefinition
+from django_taskstore.models.querysets import QueuedTaskQuerySet
+from django_taskstore.outcomes.outcome import Outcome, failure
 from django_taskstore.statuses import FINAL, Ending, Status
 from django_taskstore.tracebacks import exception_name, str_of, traceback_of
 from django_taskstore.validation import storable_text, validate_output
@@ -45,82 +47,6 @@ SIGNALS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of one claim, not yet recorded.
-
-    Attributes:
-        claim: the claim it ends.
-        ending: how.
-        output: the handler's JSON output.
-        details: the whole log of the task, or None when there is nothing new.
-        progress: the last progress, or None.
-        wait_seconds: the delay of a retry or snooze.
-        exception: what the handler raised, or what stands for it.
-        started_at: when the handler was called, an aware datetime; None if it never was.
-        run_seconds: how long the handler ran.
-        landed: whether it is already recorded, as an atomic handler's is.
-    """
-
-    claim: Claim
-    ending: Ending
-    output: Any = None
-    details: str | None = None
-    progress: dict[str, Any] | None = None
-    wait_seconds: float = 0.0
-    exception: BaseException | None = None
-    started_at: datetime | None = None
-    run_seconds: float = 0.0
-    landed: bool = False
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether there is nothing to say but "success", so that one UPDATE can say it for many."""
-        return (
-            self.ending is Ending.SUCCEEDED
-            and self.output is None
-            and self.details is None
-            and self.progress is None
-        )
-
-    @property
-    def is_error(self) -> bool:
-        """Whether the attempt failed, rather than asked for more time."""
-        if self.exception is None or isinstance(self.exception, Snooze):
-            return False
-        wanted = isinstance(self.exception, Retry) and self.ending is Ending.RETRIED
-        return self.ending in (Ending.FAILED, Ending.RETRIED) and not wanted
-
-    def columns(self) -> dict[str, Any]:
-        """Return the columns that hold something new."""
-        texts = {"output": self.output, "details": self.details, "progress": self.progress}
-        return {name: value for name, value in texts.items() if value is not None}
-
-
-def failure(
-    claim: Claim,
-    exception: BaseException,
-    *,
-    backoff: Backoff | None = None,
-    wait_seconds: float | None = None,
-    **texts: Any,
-) -> Outcome:
-    """Return the outcome of a failed attempt: a retry while attempts are left, else a failure.
-
-    Args:
-        claim: the claim.
-        exception: why it failed.
-        backoff: the handler's, when ``wait_seconds`` does not say.
-        wait_seconds: the delay of a retry.
-        **texts: other fields of `Outcome`.
-    """
-    if claim.attempts >= claim.max_attempts:
-        return Outcome(claim, Ending.FAILED, exception=exception, **texts)
-    if wait_seconds is None:
-        wait_seconds = delay_seconds(backoff, claim.attempts)
-    return Outcome(claim, Ending.RETRIED, exception=exception, wait_seconds=wait_seconds, **texts)
-
-
 def record(outcomes: Collection[Outcome], using: str) -> list[Outcome]:
     """Write outcomes; call it inside `writing`.
 
@@ -133,8 +59,9 @@ def record(outcomes: Collection[Outcome], using: str) -> list[Outcome]:
     """
     landed = record_plain([outcome for outcome in outcomes if outcome.is_plain])
     for outcome in sorted(outcomes, key=lambda outcome: outcome.claim.id):
-        if not outcome.is_plain and write(outcome):
-            landed.append(outcome)
+        written = None if outcome.is_plain else write(outcome)
+        if written is not None:
+            landed.append(written)
     worth_a_row = [attempt_record(outcome) for outcome in landed if has_record(outcome)]
     if worth_a_row:
         TaskAttempt.objects.using(using).bulk_create(worth_a_row, ignore_conflicts=True)
@@ -158,19 +85,31 @@ def record_plain(outcomes: list[Outcome]) -> list[Outcome]:
     return landed
 
 
-def write(outcome: Outcome) -> bool:
-    """Write one outcome; return whether the claim still held its task."""
+def write(outcome: Outcome) -> Outcome | None:
+    """Write one outcome; return it, or None when the claim no longer held its task.
+
+    A task that was asked to cancel while it ran does not wait for another attempt: what
+    would send it back ends it as canceled, and that outcome is returned.
+    """
     held, columns = outcome.claim.rows(), outcome.columns()
     status = RESULT[outcome.ending]
     if status in FINAL:
         changed = transitions.finish(held, status, **columns)
-    elif status is Status.QUEUED:
-        changed = transitions.release(held, **columns)
     else:
-        delay = timedelta(seconds=outcome.wait_seconds)
-        counted = outcome.ending is Ending.RETRIED
-        changed = transitions.postpone(held, delay=delay, counted=counted, **columns)
-    return changed == 1 or has_landed(outcome.claim, status)
+        changed = send_back(outcome, held.filter(cancel_requested_at=None), columns)
+        asked = held.filter(cancel_requested_at__isnull=False)
+        if not changed and transitions.finish(asked, Status.CANCELED, **columns):
+            return replace(outcome, ending=Ending.CANCELED)
+    return outcome if changed or has_landed(outcome.claim, status) else None
+
+
+def send_back(outcome: Outcome, rows: QueuedTaskQuerySet, columns: dict[str, Any]) -> int:
+    """Write an outcome after which the task waits again; return how many rows changed."""
+    if outcome.ending is Ending.RELEASED:
+        return transitions.release(rows, **columns)
+    delay = timedelta(seconds=outcome.wait_seconds)
+    counted = outcome.ending is Ending.RETRIED
+    return transitions.postpone(rows, delay=delay, counted=counted, **columns)
 
 
 def has_landed(claim: Claim, status: Status) -> bool:
@@ -281,11 +220,12 @@ def end(outcome: Outcome) -> None:
 
     def transact() -> None:
         with writing(using):
-            if not record([outcome], using):
+            landed = record([outcome], using)
+            if not landed:
                 raise ClaimLost(
                     f"Claim {outcome.claim.claim_seq} no longer holds task {outcome.claim.id}: it "
                     "ended, was rescued, or was claimed again. Its outcome was not recorded."
                 )
-            transaction.on_commit(lambda: announce([outcome]), using=using, robust=True)
+            transaction.on_commit(lambda: announce(landed), using=using, robust=True)
 
     repeat_on_conflict(using, transact)

@@ -1,0 +1,28 @@
+"""How a claimed task ends: `outcome` says what came of a claim, `recording` writes it."""
+
+from __future__ import annotations
+
+from django_taskstore.outcomes.outcome import Outcome, failure
+from django_taskstore.outcomes.recording import (
+    LONGEST_MESSAGE,
+    announce,
+    attempt_record,
+    end,
+    fail,
+    record,
+    release,
+    succeed,
+)
+
+__all__ = [
+    "LONGEST_MESSAGE",
+    "Outcome",
+    "announce",
+    "attempt_record",
+    "end",
+    "fail",
+    "failure",
+    "record",
+    "release",
+    "succeed",
+]
