@@ -24,7 +24,7 @@ help:
 	@echo 'make lint          ruff, and the order of the layers'
 	@echo 'make typecheck     mypy, strict'
 	@echo 'make docs          build docs/ with warnings as errors'
-	@echo 'make bench         measure, where bench/ has a benchmark'
+	@echo 'make bench         measure on every database (BENCH_ARGS="drain --db sqlite")'
 	@echo 'make test-django6  the suite on the newest Django, with a Python >= 3.12'
 	@echo 'make build         sdist and wheel, checked'
 	@echo 'make clean         remove .venv and everything made'
@@ -47,9 +47,8 @@ docs: $(STAMPS)/docs
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
 	@echo 'Open docs/_build/html/index.html'
 
-bench: $(STAMPS)/test $(STAMPS)/mysql
-	@if [ -f bench/__main__.py ]; then $(BIN)/python -m bench; \
-	else echo 'There is no benchmark in bench/ yet.'; fi
+bench: $(STAMPS)/bench $(STAMPS)/mysql
+	$(BIN)/python -m bench $(BENCH_ARGS)
 
 test-django6:
 	@[ -n "$(PYTHON6)" ] || { echo 'Django 6 needs Python >= 3.12, and none on PATH runs. With pyenv:' \
@@ -82,6 +81,11 @@ $(STAMPS)/base: pyproject.toml $(STAMPS)/venv
 $(STAMPS)/test: $(STAMPS)/base
 	@echo 'Installing what the tests need ...'
 	@$(PIP) --editable '.[postgresql]' --group test $(if $(DJANGO),'$(DJANGO)')
+	@touch $@
+
+$(STAMPS)/bench: $(STAMPS)/base
+	@echo 'Installing what the benchmark needs ...'
+	@$(PIP) --editable '.[postgresql]' --group bench
 	@touch $@
 
 # mysqlclient is compiled where there is no wheel; without its headers the other databases go on.

@@ -1,0 +1,95 @@
+"""Running contestants in turn, and what their figures come to.
+
+Owns `Entry`, `play` and `Result`. The contestants of one measure alternate: what else the
+machine does meanwhile meets all of them, so that a ratio within one round is worth more
+than any rate.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+Figures = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One contestant of one measure.
+
+    Attributes:
+        database: where it keeps its tasks.
+        label: what it is and how it is set.
+        run: measures once.
+        reference: whether the others of its database are divided by its first figure.
+    """
+
+    database: str
+    label: str
+    run: Callable[[], Figures]
+    reference: bool = False
+
+
+@dataclass
+class Result:
+    """What an entry's rounds gave."""
+
+    entry: Entry
+    rounds: list[Figures] = field(default_factory=list)
+
+    def median(self, name: str) -> float:
+        """Return the median of one figure."""
+        return statistics.median(figures[name] for figures in self.rounds)
+
+    @property
+    def figures(self) -> Figures:
+        """The medians of all figures."""
+        return {name: self.median(name) for name in self.rounds[0]}
+
+
+@dataclass
+class Table:
+    """The results of one measure, side by side.
+
+    Attributes:
+        title: what was measured.
+        results: one for each entry.
+    """
+
+    title: str
+    results: list[Result]
+
+    def ratio(self, result: Result) -> float | None:
+        """Return a result's first figure by its database's reference: the median of the rounds."""
+        mark = self.reference(result.entry.database)
+        if mark is None or mark is result:
+            return None
+        first = next(iter(result.figures))
+        pairs = zip(result.rounds, mark.rounds, strict=True)
+        return statistics.median(own[first] / other[first] for own, other in pairs)
+
+    def reference(self, database: str) -> Result | None:
+        """Return the result that the others of a database are divided by."""
+        marks = (one for one in self.results if one.entry.reference)
+        return next((one for one in marks if one.entry.database == database), None)
+
+
+def play(title: str, entries: Sequence[Entry], *, repeat: int) -> Table:
+    """Measure each entry in turn, several times.
+
+    Args:
+        title: what is measured.
+        entries: the contestants.
+        repeat: how many rounds.
+    """
+    table = Table(title, [Result(entry) for entry in entries])
+    for number in range(1, repeat + 1):
+        for result in table.results:
+            figures = result.entry.run()
+            result.rounds.append(figures)
+            said = ", ".join(f"{name} {value:,.4g}" for name, value in figures.items())
+            where = f"{title} {number}/{repeat}: {result.entry.database}, {result.entry.label}"
+            print(f"{where}: {said}", file=sys.stderr, flush=True)
+    return table

@@ -1,0 +1,1 @@
+"""The Django project that is measured: its settings, one model, and handlers."""
