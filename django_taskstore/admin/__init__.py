@@ -6,9 +6,16 @@ UPDATE carries its own guard, so a stale page cannot move a task that has gone o
 
 from __future__ import annotations
 
+from django_taskstore.admin.bulk_operations import BulkOperationAdmin
 from django_taskstore.admin.definitions import TaskDefinitionAdmin
 from django_taskstore.admin.queued_tasks import QueuedTaskAdmin
 from django_taskstore.admin.queues import QueueAdmin
 from django_taskstore.admin.workers import WorkerAdmin
 
-__all__ = ["QueueAdmin", "QueuedTaskAdmin", "TaskDefinitionAdmin", "WorkerAdmin"]
+__all__ = [
+    "BulkOperationAdmin",
+    "QueueAdmin",
+    "QueuedTaskAdmin",
+    "TaskDefinitionAdmin",
+    "WorkerAdmin",
+]

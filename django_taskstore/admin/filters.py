@@ -1,13 +1,15 @@
-"""The filters beside the lists: none asks the big table what values it has.
+"""The filters of the lists: none asks the big table what values it has.
 
-Owns the filters. Their choices come from small tables and constants, never from DISTINCT.
+Owns the filters and how a list's address becomes a `Selection`. Their choices come from
+small tables and constants, never from DISTINCT.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -15,52 +17,86 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from django_taskstore.models import Queue, TaskDefinition
+from django_taskstore.models import Queue, TaskDefinition, Worker
+from django_taskstore.selection import Selection
+from django_taskstore.statuses import Status
 
 #: A longer list helps nobody; the address takes any value.
 MOST_CHOICES = 200
 
 
-class QueueFilter(admin.SimpleListFilter):
+class TaskFilter(admin.SimpleListFilter):
+    """One column of a `Selection`, chosen by the address."""
+
+    #: The column.
+    column: str
+
+    @classmethod
+    def meant(cls, value: str) -> Any:
+        """Return the column's value for what the address says.
+
+        Raises:
+            ValueError: the address says nothing that a row could have.
+        """
+        return value
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Leave the rows alone: the list narrows them by all its filters at once."""
+        return queryset
+
+
+class StatusFilter(TaskFilter):
+    """One status; the tabs above the list show the choices."""
+
+    title = _("status")
+    parameter_name = "status"
+    column = "status"
+    template = "admin/django_taskstore/no_filter.html"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, Any]]:
+        """Return the statuses."""
+        return list(Status.choices)
+
+
+class QueueFilter(TaskFilter):
     """One queue, out of the table of queues."""
 
     title = _("queue")
     parameter_name = "queue"
+    column = "queue_name"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, Any]]:
         """Return the names."""
         names = Queue.objects.order_by("name").values_list("name", flat=True)
         return [(name, name) for name in names[:MOST_CHOICES]]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Narrow to the queue."""
-        return queryset.filter(queue_name=self.value()) if self.value() else queryset
 
-
-class DefinitionFilter(admin.SimpleListFilter):
+class DefinitionFilter(TaskFilter):
     """One task definition, soft-deleted ones included: their old tasks are still there."""
 
     title = _("definition")
     parameter_name = "definition"
+    column = "definition_id"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, Any]]:
         """Return the aliases."""
         rows = TaskDefinition.all_objects.order_by("alias").values_list("pk", "alias")
         return [(str(key), alias) for key, alias in rows[:MOST_CHOICES]]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Narrow to the definition."""
-        value = self.value() or ""
-        if not value:
-            return queryset
-        return queryset.filter(definition_id=int(value)) if is_key(value) else queryset.none()
+    @classmethod
+    def meant(cls, value: str) -> int:
+        """Return the key."""
+        if not is_key(value):
+            raise ValueError(value)
+        return int(value)
 
 
-class CreatedFilter(admin.SimpleListFilter):
+class CreatedFilter(TaskFilter):
     """How long ago a task was created."""
 
     title = _("created")
     parameter_name = "created"
+    column = "created_since"
     ranges = {
         "15m": (timedelta(minutes=15), _("Last 15 minutes")),
         "1h": (timedelta(hours=1), _("Last hour")),
@@ -73,12 +109,47 @@ class CreatedFilter(admin.SimpleListFilter):
         """Return the presets."""
         return [(key, label) for key, (_length, label) in self.ranges.items()]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Narrow to the preset."""
-        if self.value() not in self.ranges:
-            return queryset
-        length, _label = self.ranges[str(self.value())]
-        return queryset.filter(created_at__gte=timezone.now() - length)
+    @classmethod
+    def meant(cls, value: str) -> datetime:
+        """Return the start of the preset."""
+        if value not in cls.ranges:
+            raise ValueError(value)
+        return timezone.now() - cls.ranges[value][0]
+
+
+class WorkerFilter(TaskFilter):
+    """The worker that claimed last, out of those whose rows are there."""
+
+    title = _("worker")
+    parameter_name = "worker"
+    column = "worker"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, Any]]:
+        """Return the workers."""
+        workers = Worker.objects.order_by("host", "pid").only("host", "pid")
+        return [(str(worker.pk), worker) for worker in workers[:MOST_CHOICES]]
+
+    @classmethod
+    def meant(cls, value: str) -> UUID:
+        """Return the worker's id."""
+        return UUID(value)
+
+
+class AttemptsFilter(TaskFilter):
+    """Whether a task took more than one attempt."""
+
+    title = _("attempts")
+    parameter_name = "attempts"
+    column = "retried"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, Any]]:
+        """Return the one choice beside all."""
+        return [("many", _("More than one"))]
+
+    @classmethod
+    def meant(cls, value: str) -> bool:
+        """Return whether only such tasks are meant."""
+        return value == "many"
 
 
 class DeletedFilter(admin.SimpleListFilter):
@@ -101,6 +172,50 @@ class DeletedFilter(admin.SimpleListFilter):
         if self.value() == "all":
             return queryset
         return queryset.filter(soft_deleted_at__isnull=self.value() != "yes")
+
+
+class DeletedTaskFilter(DeletedFilter):
+    """As `DeletedFilter`, for tasks."""
+
+    column = "deleted"
+
+    @classmethod
+    def meant(cls, value: str) -> str:
+        """Return the choice."""
+        return value if value in ("yes", "all") else "no"
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Leave the rows alone: the list narrows them by all its filters at once."""
+        return queryset
+
+
+TASK_FILTERS: tuple[Any, ...] = (
+    StatusFilter,
+    QueueFilter,
+    DefinitionFilter,
+    CreatedFilter,
+    WorkerFilter,
+    AttemptsFilter,
+    DeletedTaskFilter,
+)
+
+
+def selection_of(query: Mapping[str, Any]) -> Selection:
+    """Return the tasks that a list's address means, its search left aside.
+
+    Args:
+        query: the address's parameters, such as ``request.GET``.
+    """
+    columns: dict[str, Any] = {}
+    for one in TASK_FILTERS:
+        value = query.get(one.parameter_name)
+        if not value:
+            continue
+        try:
+            columns[one.column] = one.meant(str(value))
+        except ValueError:
+            columns["ids"] = ()
+    return Selection(**columns)
 
 
 def is_key(text: str) -> bool:

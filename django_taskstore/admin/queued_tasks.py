@@ -5,16 +5,15 @@ Owns `QueuedTaskAdmin`. The row is read-only but for the four columns of a waiti
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponseRedirect
 from django.utils.translation import gettext_lazy as _
 
-from django_taskstore.admin.acting import VerbAdmin
+from django_taskstore.admin.acting_on_all import BulkVerbAdmin
 from django_taskstore.admin.attempts import AttemptInline
 from django_taskstore.admin.editing import (
     EDITABLE,
@@ -24,41 +23,17 @@ from django_taskstore.admin.editing import (
     save_waiting,
 )
 from django_taskstore.admin.enqueueing import EnqueuePage
-from django_taskstore.admin.filters import (
-    CreatedFilter,
-    DefinitionFilter,
-    DeletedFilter,
-    QueueFilter,
-    is_key,
-)
+from django_taskstore.admin.filters import TASK_FILTERS
 from django_taskstore.admin.task_columns import TaskColumns, state_of
+from django_taskstore.admin.task_list import TaskChangeList
 from django_taskstore.admin.task_verbs import TASK_VERBS
 from django_taskstore.admin.verbs import Tally, Verb
 from django_taskstore.database.transactions import writing
 from django_taskstore.models import QueuedTask
 
-#: What a list does not show and a row may hold much of.
-HEAVY = (
-    "parameters",
-    "output",
-    "details",
-    "progress",
-    "metadata",
-    "definition__description",
-    "definition__memo",
-)
-
-
-class LeanChangeList(ChangeList):
-    """A list that leaves long columns in the database."""
-
-    def get_queryset(self, *args: Any, **options: Any) -> QuerySet[Any]:
-        """Return the filtered rows without their long columns."""
-        return super().get_queryset(*args, **options).defer(*HEAVY)
-
 
 @admin.register(QueuedTask)
-class QueuedTaskAdmin(TaskColumns, EnqueuePage, VerbAdmin):
+class QueuedTaskAdmin(TaskColumns, EnqueuePage, BulkVerbAdmin):
     """Queued tasks."""
 
     form = QueuedTaskForm
@@ -66,23 +41,17 @@ class QueuedTaskAdmin(TaskColumns, EnqueuePage, VerbAdmin):
     verbs = TASK_VERBS
     actions = [verb.as_action() for verb in TASK_VERBS]
     acting_related = ("definition",)
-    list_display = [
-        "id",
-        "task",
-        "queue_name",
-        "state",
-        "tries",
-        "created",
-        "started",
-        "completed",
-    ]
+    list_display = ["id", "task", "queue_name", "outcome", "created", "waited", "run_time"]
     list_display_links = ["id", "task"]
     list_select_related = ["definition"]
-    list_filter = ["status", QueueFilter, DefinitionFilter, CreatedFilter, DeletedFilter]
+    list_filter = list(TASK_FILTERS)
     ordering = ["-id"]
-    sortable_by = ["id"]
+    sortable_by: ClassVar[list[str]] = []
     search_fields = ["id__exact"]
-    search_help_text = _("The id of a task.")
+    search_help_text = _(
+        "The id of a task, or a text: in its parameters (args:), its errors (error:) or the name "
+        "of its worker (worker:)."
+    )
     empty_hint = _(
         "No queued task is here. A task appears when code, a command or the button above "
         "enqueues it; with a filter, try a wider one."
@@ -116,17 +85,8 @@ class QueuedTaskAdmin(TaskColumns, EnqueuePage, VerbAdmin):
     ]
 
     def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:
-        """Return the lean list."""
-        return LeanChangeList
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        """Find a task by its id, with or without a ``#``."""
-        term = search_term.strip().removeprefix("#")
-        if not term:
-            return super().get_search_results(request, queryset, "")
-        return (queryset.filter(pk=int(term)) if is_key(term) else queryset.none()), False
+        """Return the list that looks no further than it must."""
+        return TaskChangeList
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Return the sections; parameters are a field only where they may be edited."""

@@ -36,6 +36,7 @@ GLYPHS: dict[str, str] = {
     "asked": "⊘",
 }
 LONGEST_SHOWN = 65_536
+LONGEST_BRIEF = 80
 NOTHING = "-"
 
 
@@ -59,6 +60,12 @@ def pretty(value: Any) -> SafeString | str:
     if value is None or value in ({}, []):
         return NOTHING
     return block(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def brief(value: Any) -> str:
+    """Return the first words of a JSON value on one line."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= LONGEST_BRIEF else text[: LONGEST_BRIEF - 1] + "…"
 
 
 def block(text: str) -> SafeString | str:

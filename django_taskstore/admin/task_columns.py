@@ -17,8 +17,10 @@ from django.utils.translation import gettext_lazy
 from django_taskstore.admin.base import StoreAdmin
 from django_taskstore.admin.redaction import redacted, sensitive_names
 from django_taskstore.admin.rendering import (
+    LONGEST_BRIEF,
     NOTHING,
     block,
+    brief,
     lasted,
     link,
     links,
@@ -50,13 +52,30 @@ class TaskColumns(StoreAdmin):
 
     @admin.display(description=gettext_lazy("task"))
     def task(self, task: QueuedTask) -> Any:
-        """Return the title, and the alias where it says more."""
-        definition = task.definition
-        if definition.title in ("", definition.alias):
-            return definition.alias
+        """Return the title, and the first words of the parameters without what is hidden."""
+        names = sensitive_names(task.definition.alias)
+        shown = brief(redacted(task.parameters, names)) if task.parameters else ""
+        title = task.definition.title or task.definition.alias
+        return format_html('{}<span class="ts-brief">{}</span>', title, shown)
+
+    @admin.display(description=gettext_lazy("status"))
+    def outcome(self, task: QueuedTask) -> SafeString:
+        """Return the status, the attempts where they were many, and the last error."""
+        tries = self.tries(task) if task.attempts > 1 or task.max_attempts > 1 else ""
+        last = getattr(task, "last_attempt", None)
+        error = "" if last is None else f"{last.exception_class} {last.message}"
         return format_html(
-            '{} <span class="ts-quiet">{}</span>', definition.title, definition.alias
+            '{} <span class="ts-quiet">{}</span><span class="ts-brief">{}</span>',
+            state_of(task),
+            tries,
+            error.strip()[:LONGEST_BRIEF],
         )
+
+    @admin.display(description=gettext_lazy("waited"))
+    def waited(self, task: QueuedTask) -> str:
+        """Return how long the task waited for its last attempt, or waits since it is due."""
+        is_due = task.status == Status.QUEUED
+        return lasted(task.run_after, timezone.now() if is_due else task.started_at)
 
     @admin.display(description=gettext_lazy("status"))
     def state(self, task: QueuedTask) -> SafeString:

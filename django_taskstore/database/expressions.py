@@ -1,13 +1,14 @@
 """Small SQL expressions that the ORM lacks.
 
-Owns `Literal`: a constant written into the statement's text.
+Owns `Literal`, a constant written into the statement's text, and `RowCount`, the number of
+rows of a subquery.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import CharField, Expression
+from django.db.models import CharField, Expression, IntegerField, Subquery
 
 
 class Literal(Expression):
@@ -26,3 +27,10 @@ class Literal(Expression):
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[()]]:
         return f"'{self.word}'", ()
+
+
+class RowCount(Subquery):
+    """How many rows a queryset has; with a slice, counting stops at its end."""
+
+    template = "(SELECT COUNT(*) FROM (%(subquery)s) counted)"
+    output_field = IntegerField()

@@ -108,6 +108,7 @@ class QueuedTask(models.Model):
             ("cancel_queuedtask", _("Can cancel a task")),
             ("pause_queuedtask", _("Can pause and resume a task")),
             ("enqueue_queuedtask", _("Can enqueue a task")),
+            ("view_payload_queuedtask", _("Can see hidden values of a task")),
         ]
         indexes = [
             PartialIndex(

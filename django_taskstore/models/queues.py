@@ -74,6 +74,8 @@ class Worker(models.Model):
     running = models.PositiveIntegerField(_("running"), default=0)
     started_at = models.DateTimeField(_("started at"))
     heartbeat_at = models.DateTimeField(_("last heartbeat"))
+    quiet_requested_at = models.DateTimeField(_("quiet requested at"), null=True, blank=True)
+    stop_requested_at = models.DateTimeField(_("stop requested at"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("worker")
@@ -82,3 +84,17 @@ class Worker(models.Model):
 
     def __str__(self) -> str:
         return f"{self.host}:{self.pid}"
+
+    def request_quiet(self) -> bool:
+        """Ask the worker to claim nothing more; return whether that was new."""
+        return self._request("quiet_requested_at")
+
+    def request_stop(self) -> bool:
+        """Ask the worker to finish what runs and end; return whether that was new."""
+        return self._request("stop_requested_at")
+
+    def _request(self, column: str) -> bool:
+        rows = Worker.objects.filter(pk=self.pk, **{column: None})
+        changed = rows.update(**{column: DatabaseNow()})
+        self.refresh_from_db()
+        return changed > 0

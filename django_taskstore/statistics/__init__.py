@@ -6,7 +6,7 @@ puts them together. Pure reads.
 
 from __future__ import annotations
 
-from django_taskstore.statistics.snapshot import snapshot
+from django_taskstore.statistics.snapshot import live_workers_of, snapshot
 from django_taskstore.statistics.states import (
     QueueState,
     Snapshot,
@@ -15,4 +15,12 @@ from django_taskstore.statistics.states import (
     WorkerState,
 )
 
-__all__ = ["QueueState", "Snapshot", "StatusWarning", "Tally", "WorkerState", "snapshot"]
+__all__ = [
+    "QueueState",
+    "Snapshot",
+    "StatusWarning",
+    "Tally",
+    "WorkerState",
+    "live_workers_of",
+    "snapshot",
+]

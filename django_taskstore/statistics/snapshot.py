@@ -38,6 +38,11 @@ def snapshot(using: str, names: Collection[str] | None = None) -> Snapshot:
     return Snapshot(now, states, workers, strangers, warnings)
 
 
+def live_workers_of(using: str) -> tuple[WorkerState, ...]:
+    """Return the workers that said within the last minute that they live."""
+    return tuple(live_workers(using, read_now(using)))
+
+
 def live_workers(using: str, now: datetime) -> Iterator[WorkerState]:
     """Yield the workers that said within the last minute that they live."""
     alive_seconds = max(ALIVE_SECONDS, 2 * settings.HEARTBEAT_SECONDS)

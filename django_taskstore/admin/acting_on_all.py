@@ -1,0 +1,152 @@
+"""Using a verb on all tasks that match: confirmed on a page, done by a worker.
+
+Owns `BulkVerbAdmin`. The request writes down what is meant and returns; `bulk` does it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.template.response import TemplateResponse
+from django.urls import path
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods
+
+from django_taskstore import bulk
+from django_taskstore.admin.acting import MOST_AT_ONCE, MOST_LISTED, VerbAdmin
+from django_taskstore.admin.base import MOST_COUNTED, AtLeast
+from django_taskstore.admin.filters import TASK_FILTERS, is_key, selection_of
+from django_taskstore.admin.forms import fieldset_of
+from django_taskstore.admin.reach import look, reach_of
+from django_taskstore.admin.task_search import search
+from django_taskstore.admin.verbs import Verb
+from django_taskstore.models import BulkOperation
+from django_taskstore.selection import Selection
+from django_taskstore.statistics import live_workers_of
+
+#: What an address may hold beside filters without changing which rows are meant.
+HARMLESS = {"q", "p", "o", "all", "before", "e"}
+
+
+class BulkVerbAdmin(VerbAdmin):
+    """An admin whose verbs can be used on all rows that match."""
+
+    def get_urls(self) -> list[Any]:
+        """Add the page that confirms a bulk operation."""
+        name = f"{self.opts.app_label}_{self.opts.model_name}_act_on_all"
+        view = require_http_methods(["GET", "HEAD", "POST"])(self.act_on_all_view)
+        return [
+            path("act-on-all/<slug:name>/", self.admin_site.admin_view(view), name=name),
+            *super().get_urls(),
+        ]
+
+    def choose(
+        self, request: HttpRequest, verb: Verb, queryset: QuerySet[Any]
+    ) -> HttpResponse | None:
+        """Lead to a page of its own when all that match were selected and they are many."""
+        is_all = request.POST.get("select_across") == "1" and verb.name in BulkOperation.Verbs
+        if is_all and queryset.order_by()[: MOST_AT_ONCE + 1].count() > MOST_AT_ONCE:
+            query = QueryDict(mutable=True)
+            query["list_query"] = request.GET.urlencode()
+            return HttpResponseRedirect(f"{self.url('act_on_all', verb.name)}?{query.urlencode()}")
+        return super().choose(request, verb, queryset)
+
+    def act_on_all_view(self, request: HttpRequest, name: str) -> HttpResponse:
+        """Confirm a bulk operation on GET, and start it on POST."""
+        verb = next((verb for verb in self.verbs if verb.name == name), None)
+        if verb is None or name not in BulkOperation.Verbs:
+            raise Http404
+        if not (self.may_act(request, verb) and self.may(request, "add_bulkoperation")):
+            raise PermissionDenied
+        posted = request.method == "POST"
+        sent = request.POST if posted else request.GET
+        list_query = sent.get("list_query", "")
+        selection = self.selection_meant(list_query)
+        data = request.POST if posted else None
+        form = verb.form_for([None, None], data) if verb.form_for else None
+        last_id = sent.get("last_id", "")
+        if posted and is_key(last_id) and (form is None or form.is_valid()):
+            options = {} if form is None else form.cleaned_data
+            return self.start(request, verb, selection, int(last_id), options)
+        return self.confirm_all(request, verb, selection, form, list_query)
+
+    def selection_meant(self, list_query: str) -> Selection:
+        """Return the rows that a list's address means; what it searched for is looked up now.
+
+        Raises:
+            PermissionDenied: a filter is not one of ours, so a worker could not apply it.
+        """
+        query = QueryDict(list_query)
+        known = {one.parameter_name for one in TASK_FILTERS} | HARMLESS
+        if query.keys() - known:
+            raise PermissionDenied(
+                _("Not all filters of this list can be used on all rows: select rows instead.")
+            )
+        selection, using = selection_of(query), self.queue_database
+        term = query.get("q", "")
+        if not term:
+            return selection
+        listed = reach_of(look(using), selection.status, None, using).narrow(
+            selection.narrow(bulk.rows(using))
+        )
+        found = search(selection.narrow(bulk.rows(using)), listed, term).rows
+        keys = found.order_by("-pk").values_list("pk", flat=True)[:MOST_COUNTED]
+        return Selection(deleted=selection.deleted, ids=tuple(keys))
+
+    def confirm_all(
+        self, request: HttpRequest, verb: Verb, selection: Selection, form: Any, list_query: str
+    ) -> HttpResponse:
+        """Show what will happen to how many tasks, and some of them."""
+        using = self.queue_database
+        landscape = look(using)
+        reach = reach_of(landscape, selection.status, None, using)
+        found = reach.narrow(selection.narrow(bulk.rows(using)))
+        count = found.order_by()[: MOST_COUNTED + 1].count()
+        is_exact = reach.is_whole and count <= MOST_COUNTED
+        sample = found.select_related("definition").order_by("-pk")[:MOST_LISTED]
+        context = self.page_context(
+            request,
+            verb.label,
+            verb=verb,
+            rows=[(row, self.described(row)) for row in sample],
+            row_count=count if is_exact else AtLeast(min(count, MOST_COUNTED)),
+            last_id=landscape.newest,
+            form=form,
+            fieldsets=fieldset_of(self, form),
+            list_query=list_query,
+            action_url=self.url("act_on_all", verb.name),
+            back_url=self.url("changelist") + (f"?{list_query}" if list_query else ""),
+            unserved_queue="" if live_workers_of(using) else self.queue_for_bulk(),
+        )
+        return TemplateResponse(request, "admin/django_taskstore/confirm_all.html", context)
+
+    def start(
+        self,
+        request: HttpRequest,
+        verb: Verb,
+        selection: Selection,
+        last_id: int,
+        options: dict[str, Any],
+    ) -> HttpResponse:
+        """Start the operation, write it into the history, and lead to its page."""
+        operation = bulk.start(
+            verb.name,
+            selection,
+            last_id=last_id,
+            options=options,
+            asked_by=request.user,
+            queue_name=self.queue_for_bulk(),
+        )
+        self.log_addition(request, operation, _("Asked for: %(verb)s.") % {"verb": verb.label})
+        self.message_user(request, _("A worker does it now; this page shows how far it is."))
+        return HttpResponseRedirect(self.url("change", operation.pk, model="bulkoperation"))
+
+    def queue_for_bulk(self) -> str:
+        """Return a queue that a worker serves now, the default one where it can be."""
+        served = [name for worker in live_workers_of(self.queue_database) for name in worker.queues]
+        if not served or "default" in served or "*" in served:
+            return "default"
+        return served[0]

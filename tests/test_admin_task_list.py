@@ -1,0 +1,303 @@
+"""The list of queued tasks: filters, tabs, search, how far it looks and how it leads on."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from django_taskstore import enqueue, enqueue_many
+from django_taskstore.admin import reach, task_search
+from django_taskstore.claims import claim_next
+from django_taskstore.models import QueuedTask, TaskAttempt, Worker
+from django_taskstore.outcomes import fail
+from tests.admin_pages import (
+    TASKS,
+    client_of,
+    definition,
+    superuser,
+    task_with_status,
+    url,
+    user_with,
+)
+
+pytestmark = pytest.mark.django_db
+
+LIST = f"{TASKS}_changelist"
+
+
+@pytest.fixture
+def client():
+    """Return a client signed in as a superuser."""
+    return client_of(superuser())
+
+
+def page_of(client, query=""):
+    """Return the list as the page has it."""
+    response = client.get(url(LIST) + query)
+    assert response.status_code == 200
+    return response.context["cl"]
+
+
+def listed(client, query=""):
+    """Return the ids that the list shows."""
+    return [task.pk for task in page_of(client, query).result_list]
+
+
+def tabs(client, query=""):
+    """Return what the tabs count, by status."""
+    return {tab.kind: str(tab.count) for tab in page_of(client, query).tabs if tab.count}
+
+
+def test_each_filter_narrows_the_list(client):
+    queued = task_with_status("queued")
+    failed = task_with_status("failed", alias="Failing", attempts=3)
+    gone = task_with_status("success", soft_deleted_at=timezone.now())
+    old = task_with_status("success", created_at=timezone.now() - timedelta(hours=3))
+    mail = enqueue("Noop", queue_name="emails")
+    worker = worker_row()
+    QueuedTask.objects.filter(pk=old.pk).update(claimed_by=worker.pk)
+
+    assert listed(client) == [mail.pk, old.pk, failed.pk, queued.pk]
+    assert listed(client, "?status=failed") == [failed.pk]
+    assert listed(client, "?queue=emails") == [mail.pk]
+    assert listed(client, f"?definition={definition('Failing').pk}") == [failed.pk]
+    assert listed(client, "?created=1h") == [mail.pk, failed.pk, queued.pk]
+    assert listed(client, f"?worker={worker.pk}") == [old.pk]
+    assert listed(client, "?attempts=many") == [failed.pk]
+    assert listed(client, "?deleted=yes") == [gone.pk]
+    assert gone.pk in listed(client, "?deleted=all")
+    assert listed(client, "?status=success&queue=emails") == []
+
+
+@pytest.mark.parametrize(
+    "query", ["queue=unknown", "definition=x", "status=lost", "created=x", "worker=x"]
+)
+def test_a_filter_for_nothing_finds_nothing(client, query):
+    task_with_status("queued")
+
+    assert listed(client, f"?{query}") == []
+
+
+def worker_row(host="web01"):
+    """Make a worker's row."""
+    now = timezone.now()
+    return Worker.objects.create(host=host, pid=7, concurrency=1, started_at=now, heartbeat_at=now)
+
+
+def test_tabs_count_under_the_other_filters(client):
+    for status in ("queued", "queued", "running", "failed", "success"):
+        task_with_status(status)
+    enqueue("Noop", queue_name="emails")
+
+    assert tabs(client) == {
+        "queued": "3",
+        "scheduled": "0",
+        "running": "1",
+        "success": "1",
+        "failed": "1",
+        "canceled": "0",
+        "paused": "0",
+    }
+    assert tabs(client, "?status=failed&queue=emails") == {**dict.fromkeys(tabs(client), "0")} | {
+        "queued": "1"
+    }
+    current = [tab for tab in page_of(client, "?status=failed").tabs if tab.is_current]
+    assert [tab.kind for tab in current] == ["failed"]
+    assert "queue=emails" in page_of(client, "?queue=emails").tabs[1].query
+
+
+@pytest.mark.parametrize("term", ["{pk}", "%23{pk}", " {pk} ", "id:{pk}"])
+def test_search_finds_exactly_one_id(client, term):
+    task, _other = task_with_status(), task_with_status()
+
+    assert listed(client, "?q=" + term.format(pk=task.pk)) == [task.pk]
+
+
+@pytest.mark.parametrize("term", ["nothing like it", "9" * 30, "-1", "1 2", "²", "id:x", "worker:"])
+def test_search_for_anything_else_finds_nothing(client, term):
+    task_with_status(parameters={"name": "Tom"})
+
+    assert listed(client, f"?q={term}") == []
+
+
+@pytest.mark.parametrize("term", ["Łódź", "args:Łódź", "args:50%25_off", "args:a\\b", 'args:"q"'])
+def test_search_looks_into_parameters(client, term):
+    text = 'Łódź 50%_off a\\b "q"'
+    task = task_with_status(parameters={"to": [{"name": text}]})
+    task_with_status(parameters={"to": "Lodz 50 off"})
+
+    if '"' in term:
+        term = term.replace('"', "")
+    assert listed(client, f"?q={term}") == [task.pk]
+
+
+def test_search_looks_into_errors_and_names_of_workers(client):
+    task = enqueue("Failing", {})
+    worker = worker_row("mailhost")
+    fail(claim_next("default"), ValueError("no such address"))
+    QueuedTask.objects.filter(pk=task.pk).update(claimed_by=worker.pk)
+    task_with_status("failed")
+
+    for term in ("valueerror", "such address", "error:address", "worker:mail", "mailhost:7"):
+        assert listed(client, f"?q={term}") == [task.pk], term
+    assert listed(client, f"?q=worker:{worker.pk}") == [task.pk]
+    assert listed(client, f"?q=worker:{uuid.uuid4()}") == []
+    assert listed(client, "?q=args:address") == []
+
+
+def test_a_hidden_value_cannot_be_found_by_searching(client):
+    task = task_with_status(parameters={"password": "hunter2", "deep": [{"api_key": "hunter2"}]})
+
+    assert listed(client, "?q=hunter2") == []
+    assert listed(client, "?q=args:api_key") == [task.pk]
+
+
+def test_a_text_is_searched_among_the_newest_and_the_page_says_so(client, monkeypatch):
+    monkeypatch.setattr(task_search, "AMONG", 3)
+    tasks = [task_with_status(parameters={"name": "Tom"}) for _ in range(5)]
+
+    assert listed(client, "?q=Tom") == [task.pk for task in tasks[:1:-1]]
+    assert "The search looked at the newest" in page_of(client, "?q=Tom").note
+    assert listed(client, f"?q={tasks[0].pk}") == [tasks[0].pk]
+
+
+def test_the_list_costs_the_same_with_200_rows(client):
+    enqueue_many("HelloWorldTask", [{"name": "x" * 100}] * 200)
+
+    with CaptureQueriesContext(connection) as queries:
+        assert len(listed(client)) == 50
+
+    statements = [query["sql"] for query in queries]
+    assert len(statements) <= 10, statements
+    assert not any("DISTINCT" in statement for statement in statements)
+    page = next(s for s in statements if "taskdefinition" in s and "LIMIT 50" in s)
+    for column in ("output", "details", "metadata", "memo"):
+        assert column not in page
+
+
+def test_a_viewer_with_every_filter_costs_at_most_twelve(monkeypatch):
+    monkeypatch.setattr(reach, "REACH", 20)
+    for _ in range(30):
+        task_with_status("failed", attempts=2)
+    client = client_of(user_with("view_queuedtask"))
+    query = "?status=failed&queue=default&created=1h&attempts=many&q=boom"
+
+    with CaptureQueriesContext(connection) as queries:
+        page_of(client, query)
+
+    assert len(queries) <= 12, [query["sql"] for query in queries]
+
+
+@pytest.fixture
+def near(monkeypatch):
+    """Let lists look at 20 ids, and find 5 rows of a status."""
+    monkeypatch.setattr(reach, "REACH", 20)
+    monkeypatch.setattr(reach, "MOST_FOUND", 5)
+
+
+@pytest.mark.usefixtures("near")
+def test_a_filter_looks_at_the_newest_and_leads_on(client):
+    old = task_with_status("canceled")
+    enqueue_many("Noop", [{}] * 30)
+
+    page = page_of(client, "?status=canceled")
+    assert list(page.result_list) == []
+    assert "Looked at the tasks #" in page.note
+    response = client.get(url(LIST) + page.older_url)
+    assert [task.pk for task in response.context["cl"].result_list] == [old.pk]
+    assert response.context["cl"].older_url == ""
+
+
+@pytest.mark.usefixtures("near")
+def test_what_runs_or_waits_is_listed_however_old_it_is(client):
+    old = [task_with_status("running"), task_with_status("scheduled")]
+    for _ in range(30):
+        task_with_status("success")
+
+    assert listed(client, "?status=running") == [old[0].pk]
+    assert listed(client, "?status=scheduled") == [old[1].pk]
+    assert page_of(client, "?status=running").note == ""
+    counts = tabs(client)
+    assert (counts["running"], counts["scheduled"], counts["success"]) == ("1", "1", "20+")
+
+
+@pytest.mark.usefixtures("near")
+def test_what_failed_is_found_by_its_attempts(client):
+    task = enqueue("Failing", {})
+    fail(claim_next("default"), ValueError("no"))
+    for _ in range(30):
+        task_with_status("success")
+
+    assert listed(client, "?status=failed") == [task.pk]
+
+
+@pytest.mark.usefixtures("near")
+def test_many_failures_lead_on_to_all_of_them(client):
+    for _ in range(30):
+        enqueue("Failing", {})
+        fail(claim_next("default"), ValueError("no"))
+
+    page = page_of(client, "?status=failed")
+    assert "Found by the latest" in page.note
+    seen = [task.pk for task in page.result_list]
+    while page.older_url:
+        page = page_of(client, page.older_url)
+        seen += [task.pk for task in page.result_list]
+    assert set(seen) == set(QueuedTask.objects.values_list("pk", flat=True))
+
+
+@pytest.mark.usefixtures("near")
+def test_a_backlog_beyond_the_bound_is_counted_as_such(client):
+    enqueue_many("Noop", [{}] * 40)
+
+    assert tabs(client)["queued"] == "5+"
+    page, seen = page_of(client, "?status=queued"), []
+    while True:
+        seen += [task.pk for task in page.result_list]
+        if not page.older_url:
+            break
+        page = page_of(client, page.older_url)
+    assert seen == sorted(QueuedTask.objects.values_list("pk", flat=True), reverse=True)
+
+
+@pytest.mark.usefixtures("near")
+def test_a_gap_in_the_ids_is_stepped_over(client):
+    old = task_with_status("canceled")
+    enqueue_many("Noop", [{}] * 60)
+    QueuedTask.objects.filter(status="queued", pk__lte=old.pk + 40)._raw_delete("default")
+
+    page = page_of(client, "?status=canceled")
+    response = page_of(client, page.older_url)
+    assert [task.pk for task in response.result_list] == [old.pk]
+
+
+@pytest.mark.parametrize("before", ["x", "-1", "9" * 30, ""])
+def test_a_wrong_beginning_is_no_error(client, before):
+    task = task_with_status()
+
+    assert listed(client, f"?before={before}") == [task.pk]
+
+
+def test_an_error_and_parameters_are_in_the_list_without_what_is_hidden(client):
+    task = task_with_status("failed", parameters={"to": "ann", "token": "hunter2"}, claim_seq=1)
+    TaskAttempt.objects.create(
+        queued_task=task,
+        claim_seq=1,
+        number=1,
+        outcome="failed",
+        exception_class="ValueError",
+        message="no such address",
+    )
+
+    page = client.get(url(LIST)).content.decode()
+
+    assert "ValueError no such address" in page
+    assert "ann" in page
+    assert "hunter2" not in page
+    assert re.search(r'class="ts-count">1<', page)
