@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.conf import settings
 from django.db.models.signals import post_migrate
 from django.utils.module_loading import autodiscover_modules
 from django.utils.translation import gettext_lazy as _
 
+from django_taskstore.conf import tasks_api
 from django_taskstore.exceptions import HandlerImportFailed, TaskStoreError
 
 
@@ -31,6 +33,9 @@ class TaskStoreConfig(AppConfig):
             sender=self,
             dispatch_uid="django_taskstore.definitions.mirror",
         )
+        if getattr(settings, "TASKS", None) and tasks_api():
+            # A worker must know the rows of task functions, also before it imports one.
+            from django_taskstore import backends  # noqa: F401, PLC0415
         try:
             autodiscover_modules("tasks")
         except TaskStoreError:

@@ -13,7 +13,7 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.utils.module_loading import import_string
 
-from django_taskstore.conf import problems, settings
+from django_taskstore.conf import problems, settings, tasks_api
 from django_taskstore.database.servers import isolation_warning, too_old
 from django_taskstore.definitions import queue_database
 from django_taskstore.exceptions import InvalidSetting
@@ -35,7 +35,24 @@ def check_settings(**_: Any) -> list[CheckMessage]:
                 id="django_taskstore.E002",
             )
         )
-    return messages + error_handler_messages()
+    return messages + error_handler_messages() + tasks_messages()
+
+
+def tasks_messages() -> list[CheckMessage]:
+    """Report a TASKS setting that names our backend where no tasks API is installed."""
+    backends = getattr(django_settings, "TASKS", None) or {}
+    ours = [name for name, params in backends.items() if is_ours(params)]
+    if not ours or tasks_api():
+        return []
+    problem = f"TASKS[{ours[0]!r}] uses the task store, but this Django has no tasks."
+    hint = "Install the backport: pip install 'django-taskstore[tasks]'."
+    return [Error(problem, hint=hint, id="django_taskstore.E013")]
+
+
+def is_ours(params: Any) -> bool:
+    """Tell whether one entry of TASKS names a backend of this package."""
+    backend = params.get("BACKEND") if isinstance(params, dict) else None
+    return isinstance(backend, str) and backend.startswith("django_taskstore.")
 
 
 def error_handler_messages() -> list[CheckMessage]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
+from importlib.util import find_spec
 from typing import Any
 
 from django.conf import settings as django_settings
@@ -86,6 +87,11 @@ def given() -> Mapping[str, Any]:
             '{"MAX_CONCURRENCY": 10}; see docs/reference/settings.'
         )
     return value
+
+
+def tasks_api() -> str | None:
+    """Return the module of Django's tasks: its own since 6.0, the backport's, or None."""
+    return next((name for name in ("django.tasks", "django_tasks") if find_spec(name)), None)
 
 
 def problems() -> Iterator[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any, Protocol, TypeVar, overload
 
@@ -52,6 +52,8 @@ class HandlerClass(Protocol):
 
 
 Handler = TypeVar("Handler", bound=type[Any])
+#: Returns the handler of a row's alias, parameters and metadata, or None if it knows none.
+Finder = Callable[[str, Mapping[str, Any], Mapping[str, Any]], HandlerClass | None]
 
 
 class Registry:
@@ -60,6 +62,7 @@ class Registry:
     def __init__(self) -> None:
         self._handlers: dict[str, HandlerClass] = {}
         self._mirrored: set[str] = set()
+        self._finders: list[Finder] = []
 
     def add(self, handler: Any, *, create_if_missing: bool = True) -> None:
         """Register a handler under its alias.
@@ -98,6 +101,23 @@ class Registry:
             return self._handlers[alias]
         except KeyError:
             raise HandlerNotFound(self.not_found(alias)) from None
+
+    def add_finder(self, finder: Finder) -> None:
+        """Ask a finder for the handlers of rows whose alias is not registered."""
+        self._finders.append(finder)
+
+    def serves(
+        self, alias: str, parameters: Mapping[str, Any], metadata: Mapping[str, Any]
+    ) -> bool:
+        """Tell whether this process has a handler for a row, after asking the finders.
+
+        Raises:
+            SuspiciousOperation: the row asks for what must not be run.
+            HandlerImportFailed: the row's handler cannot be imported here.
+        """
+        if alias in self._handlers:
+            return True
+        return any(finder(alias, parameters, metadata) for finder in self._finders)
 
     def find(self, text: str) -> HandlerClass:
         """Return the handler a person means: case, ``-`` and ``_`` do not matter.

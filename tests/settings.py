@@ -64,6 +64,9 @@ INSTALLED_APPS = [
     "django_taskstore",
     "tests.testapp",
 ]
+TASKS = {
+    "default": {"BACKEND": "django_taskstore.backends.TaskStoreBackend", "QUEUES": []},
+}
 MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

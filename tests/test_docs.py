@@ -66,7 +66,8 @@ def test_the_settings_table_has_each_key_and_its_default():
 
 
 def test_the_checks_table_has_each_id():
-    source = (ROOT / "django_taskstore/checks.py").read_text(encoding="utf-8")
+    sources = (ROOT / "django_taskstore").rglob("*.py")
+    source = "".join(path.read_text(encoding="utf-8") for path in sources)
     in_code = set(re.findall(r'"(django_taskstore\.[EW]\d{3})"', source))
     assert set(first_names(page("reference/checks.md"))) == in_code
     assert in_code

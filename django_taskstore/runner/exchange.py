@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from datetime import datetime
 
+from django.core.exceptions import SuspiciousOperation
 from django.db import DatabaseError
 
 from django_taskstore import claims as claiming
@@ -20,7 +21,7 @@ from django_taskstore.claims import Claim
 from django_taskstore.database.errors import is_conflict, is_outage
 from django_taskstore.database.transactions import repeat_on_conflict, writing
 from django_taskstore.definitions import known
-from django_taskstore.exceptions import Cancel, InvalidOutput
+from django_taskstore.exceptions import Cancel, HandlerImportFailed, InvalidOutput
 from django_taskstore.executor import Execution
 from django_taskstore.outcomes import Outcome, announce, record
 from django_taskstore.registry import registry
@@ -85,12 +86,25 @@ class Exchange:
             if not claim.takes_work:
                 reason = Cancel("The task definition is canceled or deleted.")
                 self.pending.append(Outcome(claim, Ending.CANCELED, exception=reason))
-            elif claim.alias not in registry:
-                self._without.add(claim.definition_id)
-                self.pending.append(Outcome(claim, Ending.RELEASED))
+            elif (refusal := self._refusal(claim)) is not None:
+                self.pending.append(refusal)
             else:
                 yield Execution(claim)
         self.has_more = self.has_more or bool(self.pending)
+
+    def _refusal(self, claim: Claim) -> Outcome | None:
+        """Return the outcome of a claim that this process cannot or must not run, else None."""
+        try:
+            if registry.serves(claim.alias, claim.parameters, claim.metadata):
+                return None
+            reason = registry.not_found(claim.alias)
+        except SuspiciousOperation as error:
+            return Outcome(claim, Ending.FAILED, exception=error)
+        except HandlerImportFailed as error:
+            reason = str(error)
+        self._without.add(claim.definition_id)
+        say_left(claim, reason)
+        return Outcome(claim, Ending.RELEASED)
 
     def pending_claims(self) -> list[Claim]:
         """Return the claims whose outcomes have still to land."""
@@ -182,6 +196,18 @@ class Exchange:
         self.pending = [bare]
         self._settle(self._record_one(bare))
         return [outcome]
+
+
+def say_left(claim: Claim, reason: str) -> None:
+    """Log that tasks are left to other workers, once a definition: they only seem stuck."""
+    logger.warning(
+        "no_handler %s id=%s queue=%s: left to other workers. %s",
+        claim.alias,
+        claim.id,
+        claim.queue_name,
+        reason,
+        extra={"event": "no_handler", "task_id": claim.id},
+    )
 
 
 def say_lost(outcome: Outcome) -> None:
