@@ -21,6 +21,7 @@ __all__ = [
     "InvalidParameters",
     "InvalidPriority",
     "InvalidQueueName",
+    "InvalidRecurrence",
     "InvalidRunAfter",
     "InvalidSetting",
     "Retry",
@@ -90,6 +91,10 @@ class InvalidMaxAttempts(TaskStoreError, ValueError):
 
 class InvalidRunAfter(TaskStoreError, ValueError):
     """run_after is an aware datetime or a timedelta."""
+
+
+class InvalidRecurrence(TaskStoreError, ValueError):
+    """The recurrence rule is not understood, out of bounds, or never happens."""
 
 
 class ClaimLost(TaskStoreError):

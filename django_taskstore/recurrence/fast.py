@@ -1,0 +1,157 @@
+"""The instants of hourly, minutely and secondly rules.
+
+Owns stepping in UTC: between two steps lies the same time whatever the wall clock does, so no
+instant comes twice in autumn and none is missed in spring. BY parts look at the wall clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from django_taskstore.recurrence.bounds import LAST_YEAR
+from django_taskstore.recurrence.days import ONE_DAY, DayFilter, day_filter, next_match
+from django_taskstore.recurrence.rule import RecurrenceRule
+
+UNIT_SECONDS = {"hourly": 3_600, "minutely": 60, "secondly": 1}
+#: Steps without an occurrence after which a rule counts as never happening again.
+MOST_STEPS = 2_000
+
+
+def fast_instants(
+    rule: RecurrenceRule, start: datetime, since: datetime, zone: ZoneInfo
+) -> Iterator[datetime]:
+    """Yield the instants of a rule that is faster than daily, after ``since``."""
+    clock = Clock.of(rule, start, zone)
+    step: int | None = clock.step_at(max(start, since))
+    steps = 0
+    while step is not None and steps < MOST_STEPS and clock.begin(step).year < LAST_YEAR:
+        begin = clock.begin(step)
+        steps += 1
+        later = clock.skip(begin) if rule.by_parts else None
+        if later is not None:
+            step = None if later == NEVER else max(step + 1, clock.step_from(later))
+            continue
+        for instant in clock.chosen(begin):
+            if instant > since and instant >= start:
+                steps = 0
+                yield instant
+        step += 1
+
+
+NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """One rule's steps in UTC, and what the wall clock must show at them.
+
+    Attributes:
+        rule: the rule.
+        zone: the zone of the wall clock.
+        origin: where the rule's first hour, minute or second begins, in UTC.
+        offset: from there to the rule's start.
+        dates: the dates that are let through.
+    """
+
+    rule: RecurrenceRule
+    zone: ZoneInfo
+    origin: datetime
+    offset: timedelta
+    dates: DayFilter
+
+    @classmethod
+    def of(cls, rule: RecurrenceRule, start: datetime, zone: ZoneInfo) -> Clock:
+        """Return the clock of a rule that starts at an instant."""
+        wall = start.astimezone(zone)
+        into = (wall.minute * 60 + wall.second) % UNIT_SECONDS[rule.frequency]
+        offset = timedelta(seconds=into)
+        return cls(rule, zone, start - offset, offset, day_filter(rule, wall.date()))
+
+    @property
+    def unit(self) -> int:
+        """The seconds of one period."""
+        return UNIT_SECONDS[self.rule.frequency]
+
+    @property
+    def step_seconds(self) -> int:
+        """The seconds from one step to the next."""
+        return self.unit * self.rule.interval
+
+    def begin(self, step: int) -> datetime:
+        """Return where a step's period begins."""
+        return self.origin + timedelta(seconds=step * self.step_seconds)
+
+    def step_at(self, instant: datetime) -> int:
+        """Return the last step that begins at or before an instant."""
+        return int((instant - self.origin).total_seconds() // self.step_seconds)
+
+    def step_from(self, instant: datetime) -> int:
+        """Return the first step that begins at or after an instant."""
+        return -int(-(instant - self.origin).total_seconds() // self.step_seconds)
+
+    def skip(self, begin: datetime) -> datetime | None:
+        """Return where to look next when a period cannot hold an occurrence, else None."""
+        walls = begin.astimezone(self.zone), self._wall(begin, self.unit - 1)
+        if not any(self.dates.matches(day) for day in {wall.date() for wall in walls}):
+            return self._next_date(begin, walls[0].date())
+        hours = self.rule.hours
+        if hours and not any(wall.hour in hours for wall in walls):
+            return self._boundary(begin, 3_600)
+        minutes = self.rule.minutes
+        if self.unit < 3_600 and minutes and walls[0].minute not in minutes:
+            return self._boundary(begin, 60)
+        return None
+
+    def _next_date(self, begin: datetime, day: date) -> datetime:
+        """Return a moment before the next date that is let through, or NEVER."""
+        found = next_match(self.dates.matches, day)
+        if found is None:
+            return NEVER
+        midnight = datetime.combine(found, time(0), self.zone).astimezone(UTC)
+        # A day early: where the clock jumps, dates may come sooner than midnight says.
+        early = midnight - ONE_DAY
+        return early if early > begin else self._boundary(begin, 3_600)
+
+    def _boundary(self, begin: datetime, size: int) -> datetime:
+        """Return the next full hour or minute of the wall clock, unless it jumps before that."""
+        wall = begin.astimezone(self.zone)
+        ahead = size - (wall.minute * 60 + wall.second) % size
+        there = self._wall(begin, ahead)
+        same = there.utcoffset() == wall.utcoffset()
+        return begin + timedelta(seconds=ahead if same else self.step_seconds)
+
+    def _wall(self, begin: datetime, seconds: int) -> datetime:
+        return (begin + timedelta(seconds=seconds)).astimezone(self.zone)
+
+    def chosen(self, begin: datetime) -> list[datetime]:
+        """Return the occurrences of one period, or those at the rule's positions."""
+        if not self.rule.by_parts:
+            return [begin + self.offset]
+        found = [one for one in self._candidates(begin) if self._shows(one)]
+        if not self.rule.set_positions:
+            return found
+        total = len(found)
+        places = {one - 1 if one > 0 else total + one for one in self.rule.set_positions}
+        return [found[place] for place in sorted(places) if 0 <= place < total]
+
+    def _candidates(self, begin: datetime) -> Iterator[datetime]:
+        """Yield the moments of a period that could be occurrences, in order."""
+        into = int(self.offset.total_seconds())
+        minutes = range(self.unit // 60) if self.rule.minutes else (into // 60,)
+        seconds = self.rule.seconds or (into % 60,)
+        for minute in minutes or (0,):
+            for second in seconds if self.unit > 1 else (0,):
+                yield begin + timedelta(seconds=minute * 60 + second)
+
+    def _shows(self, instant: datetime) -> bool:
+        """Tell whether the wall clock shows what the BY parts ask for."""
+        wall, rule = instant.astimezone(self.zone), self.rule
+        return (
+            (not rule.hours or wall.hour in rule.hours)
+            and (not rule.minutes or wall.minute in rule.minutes)
+            and (not rule.seconds or wall.second in rule.seconds)
+            and self.dates.matches(wall.date())
+        )
