@@ -16,11 +16,12 @@ PYTHON ?= $(call works,(3$(comma)11),python3 python3.13 python3.12 python3.11 py
 PYTHON6 ?= $(call works,(3$(comma)12),python3.13 python3.12 python3.14 python3 python)
 comma := ,
 
-.PHONY: help demo test lint typecheck docs bench test-django6 build clean
+.PHONY: help demo test faults lint typecheck docs bench test-django6 build clean
 
 help:
 	@echo 'make demo          migrate SQLite, run tasks, show what came of them'
 	@echo 'make test          the test suite on every database that answers'
+	@echo 'make faults        all fault cases, the long ones too'
 	@echo 'make lint          ruff, and the order of the layers'
 	@echo 'make typecheck     mypy, strict'
 	@echo 'make docs          build docs/ with warnings as errors'
@@ -34,6 +35,9 @@ demo: $(STAMPS)/base
 
 test: $(STAMPS)/test $(STAMPS)/mysql
 	@VENV="$(VENV)" sh .ci/test-databases $(PYTEST_ARGS)
+
+faults: $(STAMPS)/test $(STAMPS)/mysql
+	@VENV="$(VENV)" sh .ci/test-databases tests/faults -m faults $(PYTEST_ARGS)
 
 lint: $(STAMPS)/lint $(STAMPS)/test
 	$(BIN)/ruff check .

@@ -67,6 +67,10 @@ class Ledger:
         """Return how often each task came to its end."""
         return self._count("end")
 
+    def interrupted(self):
+        """Return how many starts came to no end."""
+        return sum(self.starts().values()) - sum(self.ends().values())
+
     def _count(self, what):
         counts = defaultdict(int)
         for line in self.lines():

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
-from pathlib import Path
 
 from django import forms
 
 from django_taskstore import Cancel, Retry, Snooze, TaskHandler, register
+from tests.testapp import wild  # noqa: F401 - registers its handlers
+from tests.testapp.ledger import write_line
 from tests.testapp.models import Effect
 
 
@@ -171,16 +171,3 @@ class Typed(TaskHandler):
 
     def handle(self):
         return {"parameters": self.parameters, "array": self.get_param_array("items")}
-
-
-def write_line(handler, what):
-    """Append one line to the ledger in one write, which O_APPEND keeps whole."""
-    task = handler.queued_task
-    line = f"{task.pk} {task.claim_seq} {os.getpid()} {what} {time.monotonic_ns()}\n"
-    descriptor = os.open(
-        Path(os.environ["TASKSTORE_TEST_LEDGER"]), os.O_APPEND | os.O_CREAT | os.O_WRONLY
-    )
-    try:
-        os.write(descriptor, line.encode())
-    finally:
-        os.close(descriptor)
