@@ -46,6 +46,10 @@ class Defaults:
     MAX_OUTPUT_BYTES: int = 1_048_576
     #: Largest log of a task, in bytes; later lines are dropped and the log says so.
     MAX_DETAILS_BYTES: int = 65_536
+    #: How old the oldest waiting task of a worked queue may be before it is warned of.
+    QUEUE_AGE_WARNING_SECONDS: float = 600.0
+    #: How long the dashboard shows what it has read: any number of open pages reads once.
+    ADMIN_CACHE_SECONDS: float = 5.0
     #: True makes every page of the admin read-only.
     ADMIN_READ_ONLY: bool = False
 
@@ -55,6 +59,8 @@ POSITIVE = {
     "POLL_SECONDS",
     "LEASE_SECONDS",
     "HEARTBEAT_SECONDS",
+    "QUEUE_AGE_WARNING_SECONDS",
+    "ADMIN_CACHE_SECONDS",
     "DEFAULT_MAX_ATTEMPTS",
     "MAX_LOSSES",
     "MAX_PARAMETERS_BYTES",

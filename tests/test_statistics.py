@@ -200,7 +200,7 @@ def test_a_backlog_without_worker_is_warned_of():
     (warning,) = seen.warnings
     assert (warning.code, warning.queue) == ("no_worker", "emails")
     assert warning.since == seen.queues[0].oldest_since
-    assert "1 task(s) wait on emails and no worker serves it" in warning.text
+    assert "1 task waits on emails and no worker serves it" in warning.text
     add_worker("emails")
     assert snapshot("default").warnings == ()
 
@@ -237,6 +237,6 @@ def test_waiting_tasks_without_a_handler_are_warned_of(monkeypatch):
     seen = snapshot("default")
     assert seen.strangers == {"Gone": Tally(2)}
     assert codes(seen) == [("no_handler", None)]
-    assert "2 waiting task(s) of Gone have no handler" in seen.warnings[0].text
+    assert "2 waiting tasks of Gone have no handler" in seen.warnings[0].text
     monkeypatch.setattr(counts, "STRANGERS_AMONG", 1)
     assert not snapshot("default").strangers["Gone"].exact

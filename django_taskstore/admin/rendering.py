@@ -121,11 +121,18 @@ def lasted(start: datetime | None, end: datetime | None) -> str:
     """Return the time between two moments in words, or a dash."""
     if start is None or end is None:
         return NOTHING
-    seconds = max(0.0, (end - start).total_seconds())
+    return duration((end - start).total_seconds())
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time in words, with no more digits than anybody needs."""
+    seconds = max(0.0, seconds)
     if seconds < 60:
         return _("%(seconds)s s") % {"seconds": f"{seconds:.3g}"}
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if not hours:
         return _("%(minutes)d min %(seconds)d s") % {"minutes": minutes, "seconds": rest}
-    return _("%(hours)d h %(minutes)d min") % {"hours": hours, "minutes": minutes}
+    if hours < 48:
+        return _("%(hours)d h %(minutes)d min") % {"hours": hours, "minutes": minutes}
+    return _("%(days)d d %(hours)d h") % {"days": hours // 24, "hours": hours % 24}

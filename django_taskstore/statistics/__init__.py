@@ -6,6 +6,7 @@ puts them together. Pure reads.
 
 from __future__ import annotations
 
+from django_taskstore.statistics.json_form import as_json
 from django_taskstore.statistics.snapshot import live_workers_of, snapshot
 from django_taskstore.statistics.states import (
     QueueState,
@@ -21,6 +22,7 @@ __all__ = [
     "StatusWarning",
     "Tally",
     "WorkerState",
+    "as_json",
     "live_workers_of",
     "snapshot",
 ]

@@ -1,24 +1,26 @@
 """Counting tasks by queue so that it stays cheap beside millions of finished rows.
 
-Owns the statements of a snapshot: one for each status, whatever the number of queues. What
-an index serves is counted exactly. Failed tasks are found by their attempt records, paused
+Owns the statements of a snapshot, few whatever the number of queues. What an index serves
+is counted exactly. Failed tasks are found by their attempt records, paused
 ones among the newest rows, and beyond a bound the count is a lower bound and says so.
 Statuses are literals so that the partial indexes serve.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Aggregate, Count, F, Max, Min, Q, QuerySet
+from django.db.models import Count, DateTimeField, F, Min, Q, Subquery, Value
+from django.db.models.functions import Cast
 
 from django_taskstore.claims import rows
+from django_taskstore.database.clock import DatabaseNow, read_now
 from django_taskstore.database.expressions import Literal
-from django_taskstore.models import TaskAttempt, TaskDefinition
+from django_taskstore.models import Queue, TaskAttempt, TaskDefinition
 from django_taskstore.registry import registry
 from django_taskstore.statistics.states import Tally
 from django_taskstore.statuses import Status
@@ -29,6 +31,9 @@ FAILED_AMONG = 20_000
 PAUSED_AMONG = 100_000
 #: Waiting tasks of one status among which those without a handler are looked for.
 STRANGERS_AMONG = 10_000
+#: What an arm of the union says where it counts nothing late, and knows no oldest.
+NONE = Value(0)
+NEVER = Cast(Value(None), DateTimeField())
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,79 +51,134 @@ class Group:
     oldest: datetime | None = None
 
 
-def queued(names: Sequence[str], using: str) -> dict[str, Group]:
-    """Count queued tasks by queue, and find the oldest."""
-    return grouped(names, using, Status.QUEUED, oldest=Min("run_after"))
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The newest rows of a table.
+
+    Attributes:
+        bottom: the id below them.
+        is_whole: whether they are all there are.
+    """
+
+    bottom: int
+    is_whole: bool
 
 
-def scheduled(names: Sequence[str], now: datetime, using: str) -> dict[str, Group]:
-    """Count scheduled tasks by queue; late are those whose time has come."""
-    late = Count("pk", filter=Q(run_after__lte=now))
-    return grouped(names, using, Status.SCHEDULED, late=late, oldest=Min("run_after"))
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The database's time, and the newest rows of tasks and of attempt records."""
+
+    now: datetime
+    tasks: Window
+    records: Window
 
 
-def running(names: Sequence[str], now: datetime, using: str) -> dict[str, Group]:
-    """Count running tasks by queue; late are those whose lease has run out."""
-    late = Count("pk", filter=Q(lease_expires_at__lt=now))
-    return grouped(names, using, Status.RUNNING, late=late)
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """How many tasks each queue has.
+
+    Attributes:
+        groups: queued, scheduled and running tasks, by status and queue.
+        paused: tasks that are paused themselves, by queue.
+        failed: tasks that failed, by queue.
+    """
+
+    groups: Mapping[tuple[str, str], Group]
+    paused: Mapping[str, Tally]
+    failed: Mapping[str, Tally]
 
 
-def grouped(
-    names: Sequence[str], using: str, status: Status, **columns: Aggregate
-) -> dict[str, Group]:
-    """Count tasks with a status by queue, in one statement.
+def queues_and_bounds(using: str) -> tuple[list[Queue], Bounds]:
+    """Return all queues, the time and the windows, in one statement.
+
+    The scalars hang on each row of the small table of queues, without which there is no task.
+    """
+    tables = {"task": rows(using), "record": TaskAttempt.objects.using(using)}
+    ends = {
+        f"{end}_{name}": Subquery(table.order_by(order).values("pk")[:1])
+        for name, table in tables.items()
+        for end, order in (("newest", "-pk"), ("eldest", "pk"))
+    }
+    found = Queue.objects.using(using).order_by("name").annotate(now=DatabaseNow(), **ends)
+    queues: list[Any] = list(found)
+    if not queues:
+        return [], Bounds(read_now(using), Window(0, is_whole=True), Window(0, is_whole=True))
+    one = queues[0]
+    return queues, Bounds(
+        one.now,
+        window(one.newest_task or 0, one.eldest_task or 0, PAUSED_AMONG),
+        window(one.newest_record or 0, one.eldest_record or 0, FAILED_AMONG),
+    )
+
+
+def window(newest: int, eldest: int, size: int) -> Window:
+    """Return the window of the newest rows of a table by its ends."""
+    return Window(newest - size, is_whole=eldest > newest - size)
+
+
+def survey(names: Sequence[str], bounds: Bounds, using: str) -> Survey:
+    """Count the tasks of these queues by status, in one statement.
 
     The names make MySQL, whose claim index holds every status, read a range of it instead
     of all of it.
     """
-    found = rows(using).filter(queue_name__in=names, status=Literal(status))
-    counted = found.order_by().values("queue_name").annotate(n=Count("pk"), **columns)
-    by_name: Any = counted.values_list("queue_name", "n", *columns)
-    groups = {
-        name: Group(n=n, **dict(zip(columns, more, strict=True))) for name, n, *more in by_name
-    }
-    return {name: groups.get(name, Group()) for name in names}
+    found: dict[str, dict[str, Group]] = defaultdict(dict)
+    for kind, name, n, late, oldest in union(names, bounds, using):
+        found[kind][name] = Group(n, late, oldest)
+    indexed = (Status.QUEUED, Status.SCHEDULED, Status.RUNNING)
+    return Survey(
+        {(kind, name): found[kind].get(name, Group()) for kind in indexed for name in names},
+        tallies(names, found[Status.PAUSED], exact=bounds.tasks.is_whole),
+        tallies(names, found[Status.FAILED], exact=bounds.records.is_whole),
+    )
 
 
-def paused(names: Sequence[str], using: str) -> dict[str, Tally]:
-    """Count paused tasks by queue among the newest tasks."""
-    bottom, exact = window(rows(using), PAUSED_AMONG)
-    found = rows(using).filter(pk__gt=bottom, queue_name__in=names, status=Status.PAUSED)
-    return tallies(names, found, "queue_name", exact=exact)
+def union(names: Sequence[str], bounds: Bounds, using: str) -> Any:
+    """Return (kind, queue, n, late, oldest) for each status of each queue.
 
-
-def failed(names: Sequence[str], using: str) -> dict[str, Tally]:
-    """Count failed tasks by queue among the newest attempt records.
-
-    Each failed task has one record that carries its last claim number, and a success has
-    none: a million successes cost nothing here. No index serves the status itself.
+    A failed task has one record that carries its last claim number, and a success has none:
+    a million successes cost nothing here. No index serves the status itself.
     """
-    records = TaskAttempt.objects.using(using)
-    bottom, exact = window(records, FAILED_AMONG)
-    found = records.filter(
-        pk__gt=bottom,
+    mine = rows(using).filter(queue_name__in=names)
+    due = Count("pk", filter=Q(run_after__lte=bounds.now))
+    expired = Count("pk", filter=Q(lease_expires_at__lt=bounds.now))
+    failed = TaskAttempt.objects.using(using).filter(
+        pk__gt=bounds.records.bottom,
         claim_seq=F("queued_task__claim_seq"),
         queued_task__queue_name__in=names,
         queued_task__status=Status.FAILED,
         queued_task__soft_deleted_at=None,
     )
-    return tallies(names, found, "queued_task__queue_name", exact=exact)
+    paused = mine.filter(pk__gt=bounds.tasks.bottom, status=Status.PAUSED)
+    return arm(mine.filter(status=Literal(Status.QUEUED)), Status.QUEUED, Min("run_after")).union(
+        arm(mine.filter(status=Literal(Status.SCHEDULED)), Status.SCHEDULED, Min("run_after"), due),
+        arm(mine.filter(status=Literal(Status.RUNNING)), Status.RUNNING, late=expired),
+        arm(paused, Status.PAUSED),
+        arm(failed, Status.FAILED, name="queued_task__queue_name"),
+        all=True,
+    )
 
 
-def window(table: QuerySet[Any], size: int) -> tuple[int, bool]:
-    """Return the id below the newest rows of a table, and whether they are all there are.
+def arm(
+    found: Any,
+    kind: Status,
+    oldest: Any = NEVER,
+    late: Any = NONE,
+    *,
+    name: str = "queue_name",
+) -> Any:
+    """Count rows by queue in the columns that all arms of the union have."""
+    counted = (
+        found.order_by()
+        .values(name)
+        .annotate(kind=Literal(kind), n=Count("pk"), late=late, oldest=oldest)
+    )
+    return counted.values_list("kind", name, "n", "late", "oldest")
 
-    Two statements, since SQLite reads one end of an index at once but not both.
-    """
-    newest = table.aggregate(newest=Max("pk"))["newest"] or 0
-    eldest = table.aggregate(eldest=Min("pk"))["eldest"] or newest
-    return newest - size, eldest > newest - size
 
-
-def tallies(names: Sequence[str], found: Any, column: str, *, exact: bool) -> dict[str, Tally]:
-    """Count rows by the queue in a column; a queue without any has zero."""
-    numbers = dict(found.order_by().values_list(column).annotate(Count("pk")))
-    return {name: Tally(numbers.get(name, 0), exact) for name in names}
+def tallies(names: Sequence[str], groups: Mapping[str, Group], *, exact: bool) -> dict[str, Tally]:
+    """Return the number of rows of each queue; a queue without any has zero."""
+    return {name: Tally(groups.get(name, Group()).n, exact) for name in names}
 
 
 def strangers(names: Sequence[str], using: str) -> dict[str, Tally]:

@@ -15,6 +15,7 @@ from django_taskstore.models import Queue, Worker
 from django_taskstore.statistics import counts
 from django_taskstore.statistics.concerns import queue_warnings, stranger_warnings
 from django_taskstore.statistics.states import QueueState, Snapshot, WorkerState
+from django_taskstore.statuses import Status
 
 #: A worker whose row is older is not counted, unless its heartbeats are farther apart.
 ALIVE_SECONDS = 60.0
@@ -27,15 +28,16 @@ def snapshot(using: str, names: Collection[str] | None = None) -> Snapshot:
         using: the database's alias.
         names: the queues to read; None reads all. Unknown names are left out.
     """
-    now = read_now(using)
-    queues = list(Queue.objects.using(using).order_by("name"))
+    queues, bounds = counts.queues_and_bounds(using)
     if names is not None:
         queues = [queue for queue in queues if queue.name in names]
-    workers = tuple(live_workers(using, now))
-    states = tuple(queue_states(queues, workers, now, using))
-    strangers = counts.strangers([queue.name for queue in queues], using)
+    found = [queue.name for queue in queues]
+    survey = counts.survey(found, bounds, using)
+    workers = tuple(live_workers(using, bounds.now))
+    states = tuple(queue_states(queues, workers, survey, bounds.now))
+    strangers = counts.strangers(found, using)
     warnings = (*queue_warnings(states), *stranger_warnings(strangers))
-    return Snapshot(now, states, workers, strangers, warnings)
+    return Snapshot(bounds.now, states, workers, strangers, warnings)
 
 
 def live_workers_of(using: str) -> tuple[WorkerState, ...]:
@@ -63,32 +65,32 @@ def live_workers(using: str, now: datetime) -> Iterator[WorkerState]:
 
 
 def queue_states(
-    queues: list[Queue], workers: Collection[WorkerState], now: datetime, using: str
+    queues: list[Queue], workers: Collection[WorkerState], survey: counts.Survey, now: datetime
 ) -> Iterator[QueueState]:
-    """Yield the state of each queue: one statement a status, for all queues together."""
-    names = [queue.name for queue in queues]
-    queued, scheduled = counts.queued(names, using), counts.scheduled(names, now, using)
-    running = counts.running(names, now, using)
-    paused, failed = counts.paused(names, using), counts.failed(names, using)
+    """Yield the state of each queue."""
     for queue in queues:
-        name, later = queue.name, scheduled[queue.name]
-        since = earliest(queued[name].oldest, later.oldest if later.late else None)
+        name = queue.name
+        queued, later, running = (
+            survey.groups[kind, name] for kind in (Status.QUEUED, Status.SCHEDULED, Status.RUNNING)
+        )
+        since = earliest(queued.oldest, later.oldest if later.late else None)
         yield QueueState(
             name=name,
             paused_at=queue.paused_at,
             paused_by=queue.paused_by,
             pause_reason=queue.pause_reason,
             stop_requested_at=queue.stop_requested_at,
-            queued=queued[name].n,
+            queued=queued.n,
             scheduled=later.n,
             due=later.late,
-            paused=paused[name],
-            running=running[name].n,
-            expired=running[name].late,
-            failed=failed[name],
+            paused=survey.paused[name],
+            running=running.n,
+            expired=running.late,
+            failed=survey.failed[name],
             oldest_since=since,
             oldest_wait_seconds=None if since is None else age_seconds(since, now),
             workers=sum(worker.serves(queue) for worker in workers),
+            id=queue.pk,
         )
 
 

@@ -68,6 +68,7 @@ class QueueState:
         oldest_since: since when the oldest queued or due task waits.
         oldest_wait_seconds: how long that is; None when none waits.
         workers: workers that serve it.
+        id: the key of its row.
     """
 
     name: str
@@ -85,6 +86,7 @@ class QueueState:
     oldest_since: datetime | None
     oldest_wait_seconds: float | None
     workers: int
+    id: int = 0
 
     @property
     def is_paused(self) -> bool:
@@ -102,7 +104,7 @@ class StatusWarning:
     """Something an operator should look at.
 
     Attributes:
-        code: no_worker, paused_with_backlog, expired_leases or no_handler.
+        code: no_worker, paused_with_backlog, queue_age, expired_leases or no_handler.
         text: a sentence.
         queue: the queue, or None.
         since: since when, where that is known.

@@ -1,0 +1,195 @@
+"""What the dashboard knows, read at most once in a few seconds for all who look.
+
+Owns `Overview` and its cache. The statements are those of `statistics` and `rollups`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.core.cache import cache
+from django.utils.translation import gettext as _
+
+from django_taskstore.conf import settings
+from django_taskstore.models import TaskStat
+from django_taskstore.rollups import Counts, read, start_of
+from django_taskstore.statistics import Snapshot, StatusWarning, snapshot
+from django_taskstore.statistics.troubles import Failing, LongRunning, failing, longest_running
+
+MINUTE, HOUR, DAY = TaskStat.Span.MINUTE, TaskStat.Span.HOUR, TaskStat.Span.DAY
+#: More failures are warned of when their share is so many times the day's, and they are not few.
+FAILURE_JUMP = 5
+FEWEST_FAILURES = 10
+#: How long an old overview is shown while somebody else reads a new one.
+STALE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """How far back the charts look.
+
+    Attributes:
+        span: what one bar stands for.
+        step: its length.
+        bars: how many.
+    """
+
+    span: str
+    step: timedelta
+    bars: int
+
+    def starts(self, now: datetime) -> list[datetime]:
+        """Return the starts of the bars, the current one last."""
+        last = start_of(self.span, now)
+        return [last - self.step * back for back in reversed(range(self.bars))]
+
+
+PERIODS = {
+    "1h": Period(MINUTE, timedelta(minutes=1), 60),
+    "24h": Period(HOUR, timedelta(hours=1), 24),
+    "7d": Period(HOUR, timedelta(hours=1), 168),
+    "30d": Period(DAY, timedelta(days=1), 30),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """How everything stands.
+
+    Attributes:
+        snapshot: the queues and workers now.
+        slots: the counts of each bar of the charts.
+        hour: the counts of the last hour by queue.
+        minutes: the ended tasks of each of the last 60 minutes, by queue.
+        recent: the counts of the last ten minutes.
+        day: the counts of the last 24 hours.
+        failing: what fails now.
+        longest: what has run for long.
+    """
+
+    snapshot: Snapshot
+    slots: list[tuple[datetime, Counts]]
+    hour: Mapping[str, Counts]
+    minutes: Mapping[str, list[int]]
+    recent: Counts
+    day: Counts
+    failing: list[Failing]
+    longest: list[LongRunning]
+
+    @property
+    def warnings(self) -> tuple[StatusWarning, ...]:
+        """What an operator should look at."""
+        usual, now = self.day.failed_share, self.recent.failed_share
+        jumped = usual is not None and now is not None and now >= FAILURE_JUMP * usual
+        if not jumped or self.recent.failed < FEWEST_FAILURES or usual == now:
+            return self.snapshot.warnings
+        facts = {"now": f"{100 * (now or 0):.0f}", "usual": f"{100 * (usual or 0):.1f}"}
+        text = _(
+            "%(now)s %% of the tasks of the last ten minutes failed; of the last day %(usual)s %%."
+        )
+        return (StatusWarning("failure_jump", text % facts), *self.snapshot.warnings)
+
+
+def overview(using: str, period: str, queue_name: str, definition_id: int | None) -> Overview:
+    """Return how everything stands, at most a few seconds old.
+
+    Args:
+        using: the database's alias.
+        period: a key of `PERIODS`.
+        queue_name: narrow the charts to one queue, or "".
+        definition_id: narrow the charts to one definition, or None.
+    """
+    key = f"django_taskstore.overview:{using}:{period}:{queue_name}:{definition_id}"
+    return shared(key, lambda: gather(using, PERIODS[period], queue_name, definition_id))
+
+
+def shared(key: str, gather: Callable[[], Overview]) -> Overview:
+    """Return what the cache holds; one caller at a time replaces what is old.
+
+    Those who come meanwhile see the old one: a hundred open pages cost what one does.
+    """
+    found = cache.get(key)
+    if found is not None and found[0] > time.time():
+        known: Overview = found[1]
+        return known
+    if found is not None and not cache.add(f"{key}:lock", 1, STALE_SECONDS):
+        return found[1]  # type: ignore[no-any-return]
+    fresh = gather()
+    keep = settings.ADMIN_CACHE_SECONDS + STALE_SECONDS
+    cache.set(key, (time.time() + settings.ADMIN_CACHE_SECONDS, fresh), keep)
+    cache.delete(f"{key}:lock")
+    return fresh
+
+
+def gather(using: str, period: Period, queue_name: str, definition_id: int | None) -> Overview:
+    """Read everything."""
+    seen = snapshot(using)
+    hour_ago = start_of(MINUTE, seen.time) - timedelta(minutes=59)
+    recently = start_of(MINUTE, seen.time) - timedelta(minutes=9)
+    day_ago = start_of(HOUR, seen.time) - timedelta(hours=23)
+    starts = period.starts(seen.time)
+    ranges: dict[str, datetime] = {MINUTE: hour_ago, HOUR: day_ago}
+    ranges[period.span] = min(starts[0], ranges.get(period.span, starts[0]))
+    counts = read(using, ranges, "span", "starts_at", "queue_name")
+    charted = counts
+    if definition_id is not None:
+        charted = read(
+            using,
+            {period.span: starts[0]},
+            "span",
+            "starts_at",
+            "queue_name",
+            definition_id=definition_id,
+        )
+    return Overview(
+        snapshot=seen,
+        slots=slots(charted, period.span, starts, queue_name),
+        hour=hour_by_queue(counts, hour_ago),
+        minutes=minutes_by_queue(counts, PERIODS["1h"].starts(seen.time)),
+        recent=total(c for (span, at, _), c in counts.items() if span == MINUTE and at >= recently),
+        day=total(c for (span, at, _), c in counts.items() if span == HOUR and at >= day_ago),
+        failing=failing(seen.time, using),
+        longest=longest_running(using),
+    )
+
+
+Read = Mapping[tuple[Any, ...], Counts]
+
+
+def slots(
+    counts: Read, span: str, starts: list[datetime], queue_name: str
+) -> list[tuple[datetime, Counts]]:
+    """Return the counts of each bar, of one queue or of all."""
+    sums: dict[datetime, Counts] = defaultdict(Counts)
+    for (of_span, start, name), one in counts.items():
+        if of_span == span and queue_name in ("", name):
+            sums[start] += one
+    return [(start, sums.get(start, Counts())) for start in starts]
+
+
+def hour_by_queue(counts: Read, hour_ago: datetime) -> dict[str, Counts]:
+    """Return the counts of the last hour by queue."""
+    sums: dict[str, Counts] = defaultdict(Counts)
+    for (span, start, name), one in counts.items():
+        if span == MINUTE and start >= hour_ago:
+            sums[name] += one
+    return dict(sums)
+
+
+def minutes_by_queue(counts: Read, starts: list[datetime]) -> dict[str, list[int]]:
+    """Return how many tasks ended in each of the last 60 minutes, by queue."""
+    names = {name for span, _, name in counts if span == MINUTE}
+    return {
+        name: [counts.get((MINUTE, start, name), Counts()).ended for start in starts]
+        for name in names
+    }
+
+
+def total(counts: Any) -> Counts:
+    """Return the sum of counts."""
+    return sum(counts, Counts())

@@ -1,0 +1,205 @@
+"""The dashboard's page, its refreshing part and its twin for programs.
+
+Owns `DashboardAdmin`. It writes nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.models import LogEntry
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.template.response import TemplateResponse
+from django.urls import path
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_safe
+
+from django_taskstore.admin.base import StoreAdmin
+from django_taskstore.admin.dashboard import charts, panels
+from django_taskstore.admin.dashboard.overview import PERIODS, Overview, overview
+from django_taskstore.admin.live import fragment
+from django_taskstore.admin.rendering import duration
+from django_taskstore.conf import settings
+from django_taskstore.models import Dashboard
+from django_taskstore.statistics import as_json
+
+PERIOD_NAMES = {
+    "1h": gettext_lazy("Hour"),
+    "24h": gettext_lazy("Day"),
+    "7d": gettext_lazy("Week"),
+    "30d": gettext_lazy("Month"),
+}
+LINE_NAMES = (
+    gettext_lazy("waited, half of them within"),
+    gettext_lazy("waited, 95 % within"),
+    gettext_lazy("ran, half of them within"),
+    gettext_lazy("ran, 95 % within"),
+)
+MOST_ACTIONS = 10
+PARTS = {
+    "queuedtask": "view_queuedtask",
+    "queue": "view_queue",
+    "worker": "view_worker",
+    "taskdefinition": "view_taskdefinition",
+}
+
+
+@admin.register(Dashboard)
+class DashboardAdmin(StoreAdmin):
+    """The dashboard."""
+
+    class Media:
+        js = ["django_taskstore/live.js"]
+
+    def get_urls(self) -> list[Any]:
+        """Return the three addresses; there are no rows to list or change."""
+        name = f"{self.opts.app_label}_{self.opts.model_name}"
+        views = {
+            "": (self.page_view, "changelist"),
+            "live/": (self.live_view, "live"),
+            "stats.json": (self.stats_view, "stats"),
+        }
+        return [
+            path(route, self.admin_site.admin_view(require_safe(view)), name=f"{name}_{page}")
+            for route, (view, page) in views.items()
+        ]
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Follow the permission of the same name."""
+        user: Any = request.user
+        return bool(user.has_perm("django_taskstore.view_dashboard"))
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """Show it in the menu to those who may see it."""
+        return self.has_view_permission(request)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Refuse: it is a page."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse: it is a page."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse: it is a page."""
+        return False
+
+    def page_view(self, request: HttpRequest) -> HttpResponse:
+        """Show the dashboard."""
+        seen = self.seen(request)
+        period, queue = chosen(request)
+        context = self.page_context(
+            request,
+            _("Dashboard"),
+            **self.parts(request, seen),
+            list_url="",
+            live_url=f"{self.url('live')}?{request.GET.urlencode()}",
+            periods=[(key, label, key == period) for key, label in PERIOD_NAMES.items()],
+            queue_names=[state.name for state in seen.snapshot.queues],
+            actions=self.recent_actions(request),
+        )
+        context["queue"] = queue
+        return TemplateResponse(request, "admin/django_taskstore/dashboard/page.html", context)
+
+    def live_view(self, request: HttpRequest) -> HttpResponse:
+        """Return the part that refreshes."""
+        context = self.parts(request, self.seen(request))
+        return fragment(request, "admin/django_taskstore/dashboard/live.html", context)
+
+    def stats_view(self, request: HttpRequest) -> HttpResponse:
+        """Return the numbers for programs: what `taskqueue_status --json` says, and the day's."""
+        seen = self.seen(request)
+        return JsonResponse(
+            {
+                **as_json(seen.snapshot),
+                "last_24h": {
+                    "succeeded": seen.day.succeeded,
+                    "failed": seen.day.failed,
+                    "canceled": seen.day.canceled,
+                    "retried": seen.day.retried,
+                },
+            }
+        )
+
+    def seen(self, request: HttpRequest) -> Overview:
+        """Return what the user asked for.
+
+        Raises:
+            PermissionDenied: the user may not see it.
+        """
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        period, queue = chosen(request)
+        return overview(self.queue_database, period, queue, None)
+
+    def parts(self, request: HttpRequest, seen: Overview) -> dict[str, Any]:
+        """Return what the refreshing part shows."""
+        address = self.address_for(request)
+        ages = [state.oldest_wait_seconds for state in seen.snapshot.queues]
+        known = [age for age in ages if age is not None]
+        return {
+            "warnings": seen.warnings,
+            "tiles": panels.tiles(seen, address),
+            **chart_context(seen.slots, max(known, default=None)),
+            "queues": panels.queue_rows(
+                seen, address, may_switch=self.may(request, "change_queue")
+            ),
+            "failing": panels.failing_rows(seen.failing, address),
+            "longest": panels.long_rows(seen, address),
+        }
+
+    def address_for(self, request: HttpRequest) -> panels.Address:
+        """Return a function that gives addresses of what the user may see, and "" of the rest."""
+        user: Any = request.user
+        visible = {
+            model for model, name in PARTS.items() if user.has_perm(f"{self.opts.app_label}.{name}")
+        }
+
+        def address(page: str, *args: Any, model: str) -> str:
+            return self.url(page, *args, model=model) if model in visible else ""
+
+        return address
+
+    def recent_actions(self, request: HttpRequest) -> list[LogEntry] | None:
+        """Return what was done in the admin last, for those who may see the admin's log."""
+        user: Any = request.user
+        if not user.has_perm("admin.view_logentry"):
+            return None
+        entries = LogEntry.objects.filter(content_type__app_label=self.opts.app_label)
+        recent = entries.select_related("user", "content_type").order_by("-pk")
+        return list(recent[:MOST_ACTIONS])
+
+
+def chosen(request: HttpRequest) -> tuple[str, str]:
+    """Return the period and the queue that the address asks for."""
+    period = request.GET.get("period", "1h")
+    return (period if period in PERIODS else "1h"), request.GET.get("queue", "")[:100]
+
+
+def chart_context(slots: charts.Slots, age_seconds: float | None) -> dict[str, Any]:
+    """Return the two charts with their words."""
+    done, times = charts.throughput(slots), charts.latency(slots, age_seconds)
+    return {
+        "throughput": done,
+        "throughput_summary": panels.chart_summary(done.succeeded, done.failed),
+        "latency": times,
+        "line_names": LINE_NAMES,
+        "latency_ticks": [(tick.y, duration(tick.value)) for tick in times.ticks],
+        "latency_rows": [
+            (start, [spelled(value) for value in values]) for start, values in times.table
+        ],
+        "age": "" if age_seconds is None else duration(age_seconds),
+        "has_labels_by_day": (slots[-1][0] - slots[0][0]).days >= 1,
+        "refresh_seconds": settings.ADMIN_CACHE_SECONDS,
+    }
+
+
+def spelled(seconds: float | None) -> str:
+    """Return a bound of a bucket in words."""
+    if seconds is None:
+        return "-"
+    return _("more") if seconds == float("inf") else duration(seconds)

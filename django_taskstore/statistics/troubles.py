@@ -1,0 +1,91 @@
+"""What fails now, and what has run for long: the first questions at three in the morning.
+
+Owns two reads, each bounded: attempts by definition and exception among the newest records,
+and the running tasks that started first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Count, F, Max, Q, Subquery
+from django.db.models.functions import Coalesce
+
+from django_taskstore.claims import rows
+from django_taskstore.database.expressions import Literal
+from django_taskstore.models import TaskAttempt
+from django_taskstore.statuses import Ending, Status
+
+#: Attempt records, newest first, among which failures are grouped.
+FAILED_AMONG = 20_000
+FAILURES = (Ending.FAILED, Ending.RETRIED, Ending.LOST)
+AGES = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(days=7)}
+
+
+@dataclass(frozen=True, slots=True)
+class Failing:
+    """Failed attempts of one definition by one exception.
+
+    Attributes:
+        hour, day, week: how many in the last hour, day and week.
+        last_at: when the last one failed.
+    """
+
+    definition_id: int
+    alias: str
+    title: str
+    exception_class: str
+    hour: int
+    day: int
+    week: int
+    last_at: datetime
+
+
+def failing(now: datetime, using: str, *, most: int = 10) -> list[Failing]:
+    """Return what fails now, the most frequent of the last hour first.
+
+    Args:
+        now: the database's time.
+        using: the database's alias.
+        most: how many groups.
+    """
+    newest = TaskAttempt.objects.using(using).order_by("-pk").values("pk")
+    records = TaskAttempt.objects.using(using).filter(
+        pk__gt=Coalesce(Subquery(newest[FAILED_AMONG : FAILED_AMONG + 1]), 0),
+        outcome__in=FAILURES,
+        finished_at__gte=now - AGES["week"],
+    )
+    definition = ("definition_id", "definition__alias", "definition__title")
+    names = [f"queued_task__{name}" for name in definition]
+    counts = {age: Count("pk", filter=Q(finished_at__gte=now - AGES[age])) for age in AGES}
+    grouped = records.order_by().values_list(*names, "exception_class")
+    found: Any = grouped.annotate(**counts, last_at=Max("finished_at"))
+    return [Failing(*row) for row in found.order_by("-hour", "-day", "-week")[:most]]
+
+
+@dataclass(frozen=True, slots=True)
+class LongRunning:
+    """A running task."""
+
+    id: int
+    alias: str
+    title: str
+    queue_name: str
+    started_at: datetime
+    worker: UUID | None
+
+
+def longest_running(using: str, *, most: int = 5) -> list[LongRunning]:
+    """Return the running tasks that started first.
+
+    Args:
+        using: the database's alias.
+        most: how many.
+    """
+    running = rows(using).filter(status=Literal(Status.RUNNING), started_at__isnull=False)
+    columns = ("id", "definition__alias", "definition__title", "queue_name", "started_at")
+    found: Any = running.annotate(worker=F("claimed_by")).values_list(*columns, "worker")
+    return [LongRunning(*row) for row in found.order_by("started_at", "id")[:most]]
