@@ -16,7 +16,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from asgiref.sync import sync_to_async
 from django.utils import timezone, translation
 
 from django_taskstore import signals
@@ -100,9 +99,6 @@ class Execution:
             if limit.expired():
                 self.context.cancel(Reason.TIMEOUT)
             return self._outcome(classify_error(error, self.context))
-        finally:
-            # The ORM's async methods share one thread: what broke there must not stay broken.
-            await sync_to_async(tidy)({})
 
     def release(self, line: str) -> Outcome:
         """Return the outcome of a task that its worker gives back, started or not."""

@@ -18,6 +18,7 @@ from typing import Protocol
 from asgiref.sync import sync_to_async
 from django.db import connections
 
+from django_taskstore.database.transactions import tidy
 from django_taskstore.executor import Execution
 from django_taskstore.outcomes import Outcome
 
@@ -159,6 +160,8 @@ class EventLoop:
         self._waiting: deque[Execution] = deque()
         self._running = 0
         self._lock = threading.Lock()
+        self._is_untidy = False
+        self._tidying: asyncio.Task[None] | None = None
 
     def submit(self, execution: Execution) -> None:
         """Run an execution as soon as there is room."""
@@ -204,10 +207,26 @@ class EventLoop:
 
     async def _run(self, execution: Execution) -> None:
         outcome = await execution.run_async()
+        self._tidy_soon()
         with self._lock:
             self._running -= 1
         self.finished(execution, outcome)
         self._start_next()
+
+    def _tidy_soon(self) -> None:
+        """Tidy the connections of the ORM's async methods, once for all tasks that end meanwhile.
+
+        The methods share one thread, and a hop to it for each task would cost more than a
+        short task does.
+        """
+        self._is_untidy = True
+        if self._tidying is None or self._tidying.done():
+            self._tidying = asyncio.ensure_future(self._tidy())
+
+    async def _tidy(self) -> None:
+        while self._is_untidy:
+            self._is_untidy = False
+            await sync_to_async(tidy)({})
 
 
 def run_loop(loop: asyncio.AbstractEventLoop) -> None:
