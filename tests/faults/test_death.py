@@ -76,7 +76,7 @@ def test_a_worker_may_die_while_it_promotes(case, moment):
 
 @moments
 def test_a_worker_may_die_while_it_gives_back(case, moment):
-    task = case.enqueue("StubbornWithoutTimeout", {"how": "sleep", "seconds": 600})
+    task = case.enqueue("DeafForever", {"how": "sleep", "seconds": 600})
     worker = case.start("--shutdown-timeout", "0", failpoint=f"release.{moment}")
     case.started(task)
     assert worker.stop() == -9

@@ -87,7 +87,7 @@ class Poison(TaskHandler):
 
 
 @register
-class Stubborn(TaskHandler):
+class Deaf(TaskHandler):
     """Ignores its context in the way its parameter says."""
 
     timeout = 1
@@ -118,14 +118,14 @@ class Stubborn(TaskHandler):
 
 
 @register
-class StubbornWithoutTimeout(Stubborn):
-    """As Stubborn, with all the time it wants."""
+class DeafForever(Deaf):
+    """As Deaf, with all the time it wants."""
 
     timeout = None
 
 
 @register
-class Leaky(TaskHandler):
+class Untidy(TaskHandler):
     """Leaves the thread's connection, time zone and language otherwise than it found them."""
 
     def handle(self):
