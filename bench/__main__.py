@@ -3,33 +3,34 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench import drain, report
+from bench import profile, report
 from bench.contest import Table, play
-from bench.ours import Project
+from bench.measures import MEASURES
+from bench.run import Run
 from bench.stores import STORES
 
-MEASURES = {"drain": drain.entries}
+ALL = "all"
+PROFILE = "profile"
 
 
 def main(words: Sequence[str] | None = None) -> None:
     """Measure what the words of the command line ask for."""
     options = parsed(words)
+    asked = options.measures or [ALL]
+    run = Run(
+        options.db or list(STORES), options.tasks, options.repeat, options.seconds, options.rows
+    )
     tables: list[Table] = []
-    with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="taskstore-bench-")))
-        projects = [
-            Project(stack.enter_context(STORES[name]().made()), folder) for name in options.db
-        ]
-        for project in projects:
-            project.prepare()
-        for name in options.measures or MEASURES:
-            entries = list(MEASURES[name](projects, options.tasks))
-            tables.append(play(name, entries, repeat=options.repeat))
+    with run.opened():
+        for name in [*MEASURES] if ALL in asked else asked:
+            if name == PROFILE:
+                profile.show(run, options.out)
+                continue
+            measure = MEASURES[name]
+            tables.append(play(measure.TITLE, list(measure.entries(run)), repeat=run.repeat))
             print(report.as_text(tables[-1]), flush=True)
             report.save(tables, options.out)
 
@@ -37,13 +38,26 @@ def main(words: Sequence[str] | None = None) -> None:
 def parsed(words: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("measures", nargs="*", choices=[*MEASURES, []], help="all by default")
+    parser.add_argument(
+        "measures",
+        nargs="*",
+        metavar="MEASURE",
+        help=f"{', '.join(MEASURES)}, {PROFILE}; {ALL} (the default) is each but the last",
+    )
     parser.add_argument("--db", action="append", choices=list(STORES), help="all by default")
     parser.add_argument("--repeat", type=int, default=5, help="rounds of each contestant (5)")
     parser.add_argument("--tasks", type=int, default=10_000, help="tasks of a round (10000)")
+    parser.add_argument(
+        "--seconds", type=float, default=30, help="how long to watch an idle worker (30)"
+    )
+    parser.add_argument(
+        "--rows", type=int, default=1_000_000, help="finished rows of the scale (1000000)"
+    )
     parser.add_argument("--out", type=Path, default=Path("bench/results"), help="for the results")
     options = parser.parse_args(words)
-    options.db = options.db or list(STORES)
+    unknown = set(options.measures) - {*MEASURES, PROFILE, ALL}
+    if unknown:
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; see --help")
     return options
 
 

@@ -23,13 +23,13 @@ class Entry:
         database: where it keeps its tasks.
         label: what it is and how it is set.
         run: measures once.
-        reference: whether the others of its database are divided by its first figure.
+        against: the label of the entry of its database that it is compared with.
     """
 
     database: str
     label: str
     run: Callable[[], Figures]
-    reference: bool = False
+    against: str | None = None
 
 
 @dataclass
@@ -62,18 +62,18 @@ class Table:
     results: list[Result]
 
     def ratio(self, result: Result) -> float | None:
-        """Return a result's first figure by its database's reference: the median of the rounds."""
-        mark = self.reference(result.entry.database)
-        if mark is None or mark is result:
+        """Return a result's first figure by that of its rival: the median of the rounds."""
+        rival = self.find(result.entry.database, result.entry.against)
+        if rival is None:
             return None
-        first = next(iter(result.figures))
-        pairs = zip(result.rounds, mark.rounds, strict=True)
+        first = next(iter(result.rounds[0]))
+        pairs = zip(result.rounds, rival.rounds, strict=True)
         return statistics.median(own[first] / other[first] for own, other in pairs)
 
-    def reference(self, database: str) -> Result | None:
-        """Return the result that the others of a database are divided by."""
-        marks = (one for one in self.results if one.entry.reference)
-        return next((one for one in marks if one.entry.database == database), None)
+    def find(self, database: str, label: str | None) -> Result | None:
+        """Return the result of an entry by its database and its label."""
+        named = (one for one in self.results if one.entry.label == label)
+        return next((one for one in named if one.entry.database == database), None)
 
 
 def play(title: str, entries: Sequence[Entry], *, repeat: int) -> Table:

@@ -2,7 +2,7 @@
 
 Owns `raw_drain`. It claims a batch, calls a handler that does nothing for each, and records
 them by primary key: no threads, no leases renewed, no retries, no signals. What finished and
-what is claimed next share one transaction, as in the queue itself.
+what is claimed next share one transaction, as in the queue itself. Its sister is `inserts`.
 """
 
 from __future__ import annotations

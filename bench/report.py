@@ -9,20 +9,25 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.contest import Table
+from bench.contest import Result, Table
 
 
 def as_text(table: Table) -> str:
-    """Return a table in Markdown: medians, and the ratio to the reference."""
+    """Return a table in Markdown: medians, and how each compares with its rival."""
     names = list(dict.fromkeys(name for one in table.results for name in one.figures))
-    with_ratio = any(one.entry.reference for one in table.results)
-    head = ["database", "contestant", *names, *(["of the reference"] if with_ratio else [])]
+    head = ["database", "contestant", *names, "compared"]
     lines = [f"### {table.title}", "", row(head), row(["---"] * len(head))]
     for result in table.results:
         figures = [number(result.figures.get(name)) for name in names]
-        ratio = [number(table.ratio(result))] if with_ratio else []
-        lines.append(row([result.entry.database, result.entry.label, *figures, *ratio]))
+        cells = [result.entry.database, result.entry.label, *figures, compared(table, result)]
+        lines.append(row(cells))
     return "\n".join(lines) + "\n"
+
+
+def compared(table: Table, result: Result) -> str:
+    """Return a result's ratio to its rival, with the rival's name."""
+    ratio = table.ratio(result)
+    return "" if ratio is None else f"{ratio:.2f} of {result.entry.against}"
 
 
 def row(cells: Sequence[str]) -> str:
@@ -33,7 +38,7 @@ def row(cells: Sequence[str]) -> str:
 def number(value: float | None) -> str:
     """Return a figure with the digits that it deserves."""
     if value is None:
-        return "-"
+        return ""
     if value >= 100:
         return f"{value:,.0f}"
     return f"{value:.3g}"
@@ -57,7 +62,8 @@ def as_data(tables: Sequence[Table]) -> dict[str, Any]:
                         "contestant": one.entry.label,
                         "medians": one.figures,
                         "rounds": one.rounds,
-                        "of_reference": table.ratio(one),
+                        "against": one.entry.against,
+                        "ratio": table.ratio(one),
                     }
                     for one in table.results
                 ],

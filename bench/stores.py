@@ -7,6 +7,7 @@ measured must not also do the measuring. The servers are those of the tests.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import sqlite3
 import tempfile
@@ -18,6 +19,7 @@ from typing import Any
 TABLE = "django_taskstore_queuedtask"
 TEMPLATES = "bench_templates"
 QUEUE = "bench"
+numbers = itertools.count(1)
 
 
 class Store(ABC):
@@ -28,9 +30,11 @@ class Store(ABC):
     after_filling: str | None = None
     #: How a transaction begins that is going to write.
     begin = "BEGIN"
+    #: Where a value goes in a statement.
+    mark = "%s"
 
     def __init__(self) -> None:
-        self.database = f"taskstore_bench_{os.getpid()}"
+        self.database = f"taskstore_bench_{os.getpid()}_{next(numbers)}"
 
     @contextlib.contextmanager
     def made(self) -> Iterator[Store]:
@@ -57,6 +61,10 @@ class Store(ABC):
     @abstractmethod
     def entry(self) -> dict[str, Any]:
         """The entry of DATABASES."""
+
+    @abstractmethod
+    def url(self) -> str:
+        """Return the address in the form that DATABASE_URL has."""
 
     @abstractmethod
     def empty(self) -> None:
@@ -199,6 +207,12 @@ class MariaDB(Store):
             "OPTIONS": {"charset": "utf8mb4"},
         }
 
+    def url(self) -> str:
+        """Return the address in the form that DATABASE_URL has."""
+        entry = self.entry
+        login = ":".join(filter(None, (entry["USER"], entry["PASSWORD"])))
+        return f"mysql://{login}@{entry['HOST']}:{entry['PORT']}/{self.database}?charset=utf8mb4"
+
     def connect(self, database: str | None = None) -> Any:
         """Return a new connection in autocommit, at READ COMMITTED as Django's is."""
         import MySQLdb
@@ -237,6 +251,7 @@ class SQLite(Store):
 
     name = "sqlite"
     begin = "BEGIN IMMEDIATE"
+    mark = "?"
 
     @property
     def path(self) -> Path:
@@ -252,6 +267,10 @@ class SQLite(Store):
             "NAME": str(self.path),
             "OPTIONS": {"timeout": 20, "init_command": start},
         }
+
+    def url(self) -> str:
+        """Return the address in the form that DATABASE_URL has."""
+        return f"sqlite:///{self.path}"
 
     def connect(self) -> Any:
         """Return a new connection in autocommit."""

@@ -48,8 +48,38 @@ def test_a_drain_is_of_tasks_that_were_really_done(measured):
     for result in results.values():
         assert result["medians"]["tasks/s"] > 0
         assert len(result["rounds"]) == 1
-    assert results["raw loop, 100 a batch"]["of_reference"] is None
-    assert results["default settings"]["of_reference"] > 0
+    assert results["raw loop, 100 a batch"]["ratio"] is None
+    assert results["default settings"]["ratio"] > 0
+
+
+@pytest.mark.parametrize(
+    ("measure", "figures"),
+    [
+        ("enqueue", {"rows/s"}),
+        ("latency", {"p50 ms from call", "p99 ms from commit"}),
+        ("idle", {"CPU s in 30 s", "statements/s"}),
+        ("io", {"tasks/s", "sessions"}),
+        ("logging", {"tasks/s"}),
+        ("sleep", {"tasks/s"}),
+        ("scale", {"tasks/s"}),
+        ("memory", {"RSS MB"}),
+        ("fairness", {"tasks/s", "smallest share %"}),
+    ],
+)
+@pytest.mark.django_db(transaction=True)
+def test_each_measure_gives_its_figures(measured, measure, figures):
+    small = ("--tasks", "20", "--repeat", "1", "--seconds", "1", "--rows", "200")
+    results = measured(measure, *small).values()
+    assert figures <= {name for result in results for name in result["medians"]}
+    assert all(result["rounds"] for result in results)
+
+
+def test_an_unknown_measure_is_refused_by_name():
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "drian"], cwd=ROOT, capture_output=True, check=False
+    )
+    assert done.returncode == 2
+    assert b"unknown: drian" in done.stderr
 
 
 def test_calls_from_many_threads_are_all_counted(tmp_path):
@@ -98,10 +128,10 @@ def test_contestants_alternate_and_ratios_are_of_the_same_round():
 
         return Entry("sqlite", label, run, **options)
 
-    entries = [entry("raw", 100, 10, 50, reference=True), entry("ours", 50, 8, 10)]
+    entries = [entry("raw", 100, 10, 50), entry("ours", 50, 8, 10, against="raw")]
     table = play("drain", entries, repeat=3)
     assert order == ["raw", "ours"] * 3
     assert table.results[1].median("tasks/s") == 10
     assert table.ratio(table.results[1]) == 0.5
     assert table.ratio(table.results[0]) is None
-    assert "| sqlite | ours | 10 | 0.5 |" in as_text(table)
+    assert "| sqlite | ours | 10 | 0.50 of raw |" in as_text(table)

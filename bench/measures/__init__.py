@@ -1,0 +1,38 @@
+"""What can be measured. Each module has ``TITLE`` and ``entries(run)``, its contestants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from types import ModuleType
+
+from bench.contest import Entry
+from bench.measures import (
+    drain,
+    enqueue,
+    fairness,
+    idle,
+    io,
+    latency,
+    logging,
+    memory,
+    scale,
+    sleep,
+)
+from bench.run import Run
+
+MEASURES: dict[str, ModuleType] = {
+    module.__name__.rpartition(".")[2]: module
+    for module in (
+        drain,
+        enqueue,
+        latency,
+        idle,
+        io,
+        logging,
+        sleep,
+        scale,
+        memory,
+        fairness,
+    )
+}
+Entries = Callable[[Run], Iterator[Entry]]
