@@ -15,7 +15,7 @@ from uuid import UUID
 
 from django.db.models import F, QuerySet
 
-from django_taskstore.database.clock import DatabaseNow, after
+from django_taskstore.database.clock import DatabaseNow, DueNow, after
 from django_taskstore.database.expressions import Literal
 from django_taskstore.statuses import FINAL, PAUSABLE, WAITING, Status
 
@@ -42,7 +42,7 @@ def held(rows: SomeRows, *, claim_seq: int, worker: UUID) -> SomeRows:
 
 def due(rows: SomeRows) -> SomeRows:
     """Narrow to scheduled rows whose time has come, by the database's clock."""
-    return rows.filter(status=Literal(Status.SCHEDULED), run_after__lte=DatabaseNow())
+    return rows.filter(status=Literal(Status.SCHEDULED), run_after__lte=DueNow())
 
 
 def promote(rows: Rows) -> int:

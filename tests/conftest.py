@@ -12,6 +12,8 @@ from django.db import OperationalError, connections
 from django_taskstore import definitions, signals, switchboard
 from django_taskstore.registry import registry
 
+pytest_plugins = ["django_taskstore.testing.pytest_plugin"]
+
 
 def pytest_report_header(config):
     """Say which database this run uses."""

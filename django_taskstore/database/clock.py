@@ -6,7 +6,7 @@ Owns `DatabaseNow` and its arithmetic. Python's clock is never compared with a r
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db import connections
 from django.db.models import DateTimeField, DurationField, Value
@@ -30,6 +30,21 @@ class DatabaseNow(Now):
 
     def as_mysql(self, compiler: Any, connection: Any, **extra_context: Any) -> Any:
         return self.as_sql(compiler, connection, template="UTC_TIMESTAMP(6)", **extra_context)
+
+
+class DueNow(DatabaseNow):
+    """The time by which a row is due: the database's, unless a test has moved it.
+
+    Attributes:
+        shift: how far `testing.travel` has moved it.
+    """
+
+    shift: ClassVar[timedelta] = timedelta(0)
+
+    def resolve_expression(self, *args: Any, **options: Any) -> Any:
+        if not self.shift:
+            return super().resolve_expression(*args, **options)
+        return after(self.shift).resolve_expression(*args, **options)
 
 
 def after(delay: timedelta) -> CombinedExpression:
