@@ -17,14 +17,18 @@ if TYPE_CHECKING:
     from django_taskstore.queue import aenqueue as aenqueue
     from django_taskstore.queue import enqueue as enqueue
     from django_taskstore.queue import enqueue_many as enqueue_many
+    from django_taskstore.recurrence import RecurrenceRule as RecurrenceRule
     from django_taskstore.registry import register as register
     from django_taskstore.runner import TaskQueueRunner as TaskQueueRunner
+    from django_taskstore.scheduler import ScheduleRunner as ScheduleRunner
 
 __version__ = "0.1.0"
 
 HOMES = {
     "Cancel": "exceptions",
+    "RecurrenceRule": "recurrence",
     "Retry": "exceptions",
+    "ScheduleRunner": "scheduler",
     "Snooze": "exceptions",
     "TaskHandler": "handlers",
     "TaskQueueRunner": "runner",

@@ -26,12 +26,23 @@ class TaskStoreConfig(AppConfig):
         Raises:
             HandlerImportFailed: a tasks module fails to import.
         """
-        from django_taskstore import bulk, checks, definitions, logs  # noqa: F401, PLC0415
+        from django_taskstore import (  # noqa: PLC0415
+            bulk,  # noqa: F401
+            checks,  # noqa: F401
+            definitions,
+            logs,  # noqa: F401
+            scheduler,
+        )
 
         post_migrate.connect(
             definitions.mirror_after_migrate,
             sender=self,
             dispatch_uid="django_taskstore.definitions.mirror",
+        )
+        post_migrate.connect(
+            scheduler.mirror_after_migrate,
+            sender=self,
+            dispatch_uid="django_taskstore.scheduler.mirror",
         )
         if getattr(settings, "TASKS", None) and tasks_api():
             # A worker must know the rows of task functions, also before it imports one.

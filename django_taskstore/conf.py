@@ -34,6 +34,8 @@ class Defaults:
     DEFAULT_MAX_ATTEMPTS: int = 1
     #: How often a task may lose its worker before it fails.
     MAX_LOSSES: int = 3
+    #: How late an occurrence of a schedule may be before it counts as missed.
+    MISFIRE_GRACE_SECONDS: float = 60.0
     #: Dotted path of a callable(queue_name, task_id, exception), or None.
     ERROR_HANDLER: str | None = None
     #: Whether PostgreSQL workers are woken by LISTEN and NOTIFY.
@@ -67,6 +69,7 @@ POSITIVE = {
     "MAX_OUTPUT_BYTES",
     "MAX_DETAILS_BYTES",
 }
+FROM_ZERO = {"MISFIRE_GRACE_SECONDS", "SHUTDOWN_TIMEOUT_SECONDS"}
 WHOLE = {key for key in POSITIVE if not key.endswith("SECONDS")}
 DEFAULTS: dict[str, Any] = {field.name: field.default for field in fields(Defaults)}
 
@@ -117,7 +120,7 @@ def value_problems(key: str, value: Any) -> Iterator[str]:
         yield f"TASKSTORE[{key!r}] is {value!r}, expected a number above 0."
     elif key in WHOLE and not isinstance(value, int):
         yield f"TASKSTORE[{key!r}] is {value!r}, expected a whole number."
-    elif key == "SHUTDOWN_TIMEOUT_SECONDS" and not (number and value >= 0):
+    elif key in FROM_ZERO and not (number and value >= 0):
         yield f"TASKSTORE[{key!r}] is {value!r}, expected a number of seconds, 0 or more."
     elif isinstance(DEFAULTS[key], bool) and not isinstance(value, bool):
         yield f"TASKSTORE[{key!r}] is {value!r}, expected True or False."

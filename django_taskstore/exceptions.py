@@ -25,6 +25,7 @@ __all__ = [
     "InvalidRunAfter",
     "InvalidSetting",
     "Retry",
+    "ScheduleEnded",
     "Snooze",
     "TaskFailed",
     "TaskRunning",
@@ -95,6 +96,10 @@ class InvalidRunAfter(TaskStoreError, ValueError):
 
 class InvalidRecurrence(TaskStoreError, ValueError):
     """The recurrence rule is not understood, out of bounds, or never happens."""
+
+
+class ScheduleEnded(TaskStoreError):
+    """The schedule has no occurrence left."""
 
 
 class ClaimLost(TaskStoreError):

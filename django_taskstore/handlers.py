@@ -45,6 +45,8 @@ class TaskHandler:
         atomic: run in one transaction with the outcome, for effects that happen exactly once.
         form_class: a Django form that checks parameters wherever they come from.
         sensitive_parameters: names whose values are never shown.
+        schedules: when its tasks are enqueued by themselves: rules, or dicts with the fields
+            of `declarations.DeclaredSchedule`.
     """
 
     alias: ClassVar[str]
@@ -59,6 +61,7 @@ class TaskHandler:
     atomic: ClassVar[bool] = False
     form_class: ClassVar[Any] = None
     sensitive_parameters: ClassVar[Iterable[str]] = ()
+    schedules: ClassVar[Iterable[Any]] = ()
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

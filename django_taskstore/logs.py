@@ -103,6 +103,15 @@ def rescued(**kwargs: Any) -> None:
     say(logging.WARNING, "rescued", kwargs, because(kwargs.get("exception")))
 
 
+@receiver(signals.schedule_failed, dispatch_uid="django_taskstore.logs.schedule_failed")
+def schedule_failed(**kwargs: Any) -> None:
+    """Log a schedule that could not do what was due."""
+    schedule_id, name = kwargs["schedule_id"], printable(kwargs["name"])
+    facts = {"event": "schedule_failed", "schedule_id": schedule_id, "schedule": name}
+    why = because(kwargs["exception"])
+    logger.error("schedule_failed %s id=%s%s", name, schedule_id, why, extra=facts)
+
+
 @receiver(
     [signals.task_retried, signals.task_failed, signals.task_rescued],
     dispatch_uid="django_taskstore.logs.error_handler",

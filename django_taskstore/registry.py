@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any, Protocol, TypeVar, overload
 
+from django_taskstore.declarations import DeclaredSchedule, declared
 from django_taskstore.exceptions import (
     HandlerAlreadyRegistered,
     HandlerNotFound,
@@ -62,14 +63,18 @@ class Registry:
     def __init__(self) -> None:
         self._handlers: dict[str, HandlerClass] = {}
         self._mirrored: set[str] = set()
+        self._schedules: dict[str, tuple[DeclaredSchedule, ...]] = {}
         self._finders: list[Finder] = []
 
-    def add(self, handler: Any, *, create_if_missing: bool = True) -> None:
+    def add(
+        self, handler: Any, *, create_if_missing: bool = True, schedules: Iterable[Any] = ()
+    ) -> None:
         """Register a handler under its alias.
 
         Args:
             handler: a class that keeps the `HandlerClass` protocol.
             create_if_missing: whether its definition row is made by itself.
+            schedules: beside those of the class; see `declarations.DeclaredSchedule`.
 
         Raises:
             InvalidHandler: the class breaks a rule.
@@ -82,6 +87,7 @@ class Registry:
                 f"Alias {handler.alias!r} of {source(handler)} is already registered by "
                 f"{source(known)}: give one of them another alias."
             )
+        self._schedules[handler.alias] = declared(handler, schedules)
         self._handlers[handler.alias] = handler
         if create_if_missing:
             self._mirrored.add(handler.alias)
@@ -90,6 +96,7 @@ class Registry:
         """Forget a handler; an unknown alias is no error."""
         self._handlers.pop(alias, None)
         self._mirrored.discard(alias)
+        self._schedules.pop(alias, None)
 
     def get(self, alias: str) -> HandlerClass:
         """Return the handler with exactly this alias.
@@ -149,6 +156,10 @@ class Registry:
         """Tell whether the handler's definition row is made by itself."""
         return alias in self._mirrored
 
+    def schedules(self, alias: str) -> tuple[DeclaredSchedule, ...]:
+        """Return the schedules that a handler declares in code."""
+        return self._schedules.get(alias, ())
+
     def __contains__(self, alias: object) -> bool:
         return alias in self._handlers
 
@@ -165,21 +176,26 @@ registry = Registry()
 @overload
 def register(handler: Handler) -> Handler: ...
 @overload
-def register(*, create_if_missing: bool = True) -> Callable[[Handler], Handler]: ...
-def register(handler: Any = None, *, create_if_missing: bool = True) -> Any:
-    """Register a handler class; use as ``@register`` or ``@register(create_if_missing=False)``.
+def register(
+    *, create_if_missing: bool = True, schedule: Any = None
+) -> Callable[[Handler], Handler]: ...
+def register(handler: Any = None, *, create_if_missing: bool = True, schedule: Any = None) -> Any:
+    """Register a handler class; use as ``@register`` or ``@register(schedule="0 9 * * 1-5")``.
 
     Args:
         handler: the class.
         create_if_missing: whether its definition row is made by itself; False leaves that
             to people.
+        schedule: a rule, or a dict as in the class's ``schedules``, by which its tasks are
+            enqueued; None for none.
 
     Returns:
         The class, unchanged.
     """
 
     def add(decorated: Any) -> Any:
-        registry.add(decorated, create_if_missing=create_if_missing)
+        schedules = () if schedule is None else (schedule,)
+        registry.add(decorated, create_if_missing=create_if_missing, schedules=schedules)
         return decorated
 
     return add if handler is None else add(handler)

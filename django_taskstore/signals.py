@@ -20,5 +20,7 @@ task_failed = Signal()
 task_canceled = Signal()
 task_released = Signal()
 task_rescued = Signal()
+#: A schedule could not do what was due; gets ``schedule_id``, ``name`` and ``exception``.
+schedule_failed = Signal()
 #: A bulk operation was done or stopped; gets ``operation``.
 bulk_operation_ended = Signal()

@@ -29,6 +29,39 @@ class DefinitionStatus(TextChoices):
     CANCELED = "canceled", _("Canceled")
 
 
+class ScheduleStatus(TextChoices):
+    """Whether a schedule puts tasks on its queue."""
+
+    DRAFT = "draft", _("Draft")
+    ACTIVE = "active", _("Active")
+    INACTIVE = "inactive", _("Inactive")
+    COMPLETED = "completed", _("Completed")
+
+
+class MisfirePolicy(TextChoices):
+    """What becomes of occurrences that nobody was there to see."""
+
+    COALESCE = "coalesce", _("Run once for all of them")
+    SKIP = "skip", _("Leave them out")
+    ALL = "all", _("Run each, up to 100")
+
+
+class OverlapPolicy(TextChoices):
+    """What becomes of an occurrence while an earlier one's task has not ended."""
+
+    ALLOW = "allow", _("Run beside it")
+    SKIP = "skip", _("Leave it out")
+
+
+class RunResult(TextChoices):
+    """What came of one occurrence of a schedule."""
+
+    ENQUEUED = "enqueued", _("Enqueued")
+    SKIPPED = "skipped", _("Skipped")
+    MISSED = "missed", _("Missed")
+    FAILED = "failed", _("Failed")
+
+
 class Ending(TextChoices):
     """How one attempt at a task ended."""
 

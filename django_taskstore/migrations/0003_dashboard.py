@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('django_taskstore', '0001_initial'),
+        ('django_taskstore', '0002_schedules'),
     ]
 
     operations = [

@@ -1,4 +1,4 @@
-"""The tables: task definitions, queued tasks, their attempts, queues, workers and counts.
+"""The tables: definitions, queued tasks, attempts, schedules, queues, workers and counts.
 
 Owns columns, indexes and the verbs of rows, which call `transitions`. No module here knows
 a handler, a setting or a clock of its own.
@@ -10,6 +10,7 @@ from django_taskstore.models.bulk_operations import BulkOperation
 from django_taskstore.models.definitions import TaskDefinition
 from django_taskstore.models.queued_tasks import QueuedTask, TaskAttempt
 from django_taskstore.models.queues import Queue, Worker
+from django_taskstore.models.schedules import Schedule, ScheduleRun
 from django_taskstore.models.stats import Dashboard, TaskStat
 
 __all__ = [
@@ -17,6 +18,8 @@ __all__ = [
     "Dashboard",
     "Queue",
     "QueuedTask",
+    "Schedule",
+    "ScheduleRun",
     "TaskAttempt",
     "TaskDefinition",
     "TaskStat",

@@ -17,6 +17,7 @@ from django_taskstore.database.fields import ByteText
 from django_taskstore.database.indexes import PartialIndex
 from django_taskstore.models.definitions import TaskDefinition
 from django_taskstore.models.querysets import QueuedTaskQuerySet
+from django_taskstore.models.schedules import Schedule
 from django_taskstore.statuses import FINAL, Ending, Status
 from django_taskstore.validation import (
     LONGEST_QUEUE_NAME,
@@ -75,6 +76,17 @@ class QueuedTask(models.Model):
     claimed_by = models.UUIDField(_("worker"), null=True, blank=True)
     lease_expires_at = models.DateTimeField(_("lease expires at"), null=True, blank=True)
     cancel_requested_at = models.DateTimeField(_("cancel requested at"), null=True, blank=True)
+    schedule = models.ForeignKey(
+        Schedule,
+        models.DO_NOTHING,
+        verbose_name=_("schedule"),
+        related_name="+",
+        null=True,
+        blank=True,
+        db_constraint=False,
+        db_index=False,
+    )
+    occurrence_at = models.DateTimeField(_("occurrence"), null=True, blank=True)
     output = models.JSONField(_("output"), null=True, blank=True)
     details = models.TextField(_("log"), blank=True, default="")
     progress = models.JSONField(_("progress"), null=True, blank=True)

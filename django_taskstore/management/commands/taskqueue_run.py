@@ -22,6 +22,7 @@ from django_taskstore.management.banner import banner
 from django_taskstore.management.output import show_log
 from django_taskstore.management.readiness import ready_database
 from django_taskstore.runner import TaskQueueRunner
+from django_taskstore.scheduler import ScheduleRunner
 from django_taskstore.supervisor import Supervisor, watch_parent
 
 RELEASED = 4
@@ -81,6 +82,9 @@ class Command(BaseCommand):
             type=patience,
             metavar="SECONDS",
             help="how long a stop waits for running tasks (SHUTDOWN_TIMEOUT_SECONDS)",
+        )
+        parser.add_argument(
+            "--no-schedules", action="store_true", help="leave schedules to other processes"
         )
         parser.add_argument("--log-format", choices=["text", "json"], default="text")
         parser.add_argument("--supervised", action="store_true", help=argparse.SUPPRESS)
@@ -143,11 +147,13 @@ def shutdown_timeout_seconds(options: dict[str, Any]) -> float:
 
 def work(runner: TaskQueueRunner, options: dict[str, Any], patience_seconds: float) -> int:
     """Run this process's loop until it ends; return the exit code."""
+    schedules = ScheduleRunner(poll_seconds=options["interval"])
     signals_seen = 0
 
     def stop() -> None:
         nonlocal signals_seen
         signals_seen += 1
+        schedules.request_stop()
         if signals_seen == 1:
             runner.request_stop(timeout_seconds=patience_seconds)
             say(f"Stopping: waiting up to {patience_seconds:g} s for running tasks (again: now).")
@@ -156,12 +162,24 @@ def work(runner: TaskQueueRunner, options: dict[str, Any], patience_seconds: flo
             say("Stopping now: running tasks are given back.")
 
     with signals_to(stop):
+        if not options["no_schedules"]:
+            begin(schedules, once=options["once"])
         runner.start(until_empty=options["once"])
         if options["supervised"]:
             watch_parent(lambda: runner.request_stop(timeout_seconds=patience_seconds))
         while runner.is_running:
             runner.join(1.0)
+        schedules.stop()
     return RELEASED if runner.released else 0
+
+
+def begin(schedules: ScheduleRunner, *, once: bool) -> None:
+    """Look after schedules: once here and now, or on a thread of their own."""
+    if not once:
+        schedules.start()
+        return
+    schedules.set_initial_runs()
+    schedules.run_once()
 
 
 def supervise(options: dict[str, Any], patience_seconds: float) -> int:
@@ -184,7 +202,8 @@ def child_arguments(options: dict[str, Any]) -> list[str]:
     for name in valued:
         if options[name] is not None:
             arguments.append(f"--{name.replace('_', '-')}={options[name]}")
-    return arguments + [f"--{name}" for name in ("serial", "once") if options[name]]
+    flags = ("serial", "once", "no_schedules")
+    return arguments + [f"--{name.replace('_', '-')}" for name in flags if options[name]]
 
 
 class signals_to:  # noqa: N801 - read as a verb: with signals_to(stop)
