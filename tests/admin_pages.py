@@ -17,7 +17,16 @@ TASKS = "django_taskstore_queuedtask"
 DEFINITIONS = "django_taskstore_taskdefinition"
 QUEUES = "django_taskstore_queue"
 WORKERS = "django_taskstore_worker"
-VIEW_ALL = ("view_queuedtask", "view_taskdefinition", "view_queue", "view_worker")
+BULK = "django_taskstore_bulkoperation"
+DASHBOARD = "django_taskstore_dashboard"
+VIEW_ALL = (
+    "view_queuedtask",
+    "view_taskdefinition",
+    "view_queue",
+    "view_worker",
+    "view_bulkoperation",
+    "view_dashboard",
+)
 
 
 def url(page, *args):

@@ -200,7 +200,7 @@ def test_requeue_with_other_parameters_and_queue(client):
     assert (new.queue_name, new.parameters, new.status) == ("emails", {"name": "Ann"}, "queued")
     assert QueuedTask.objects.get(pk=old.pk).parameters == {"name": "Tom"}
     lines = dict(LogEntry.objects.values_list("object_id", "change_message"))
-    assert lines[str(old.pk)] == f"Requeued as new: #{new.pk}."
+    assert lines[str(old.pk)] == (f"Requeued as new: #{new.pk}, with another name, queue_name.")
     assert lines[str(new.pk)] == f"Requeued from #{old.pk}."
 
 

@@ -7,7 +7,7 @@ UPDATE carries its own guard, so a stale page cannot move a task that has gone o
 from __future__ import annotations
 
 from django_taskstore.admin.bulk_operations import BulkOperationAdmin
-from django_taskstore.admin.dashboard import DashboardAdmin
+from django_taskstore.admin.dashboard.page import DashboardAdmin
 from django_taskstore.admin.definitions import TaskDefinitionAdmin
 from django_taskstore.admin.queued_tasks import QueuedTaskAdmin
 from django_taskstore.admin.queues import QueueAdmin

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections import Counter
 from functools import partial
 from typing import Any, ClassVar
+from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.admin.utils import model_ngettext
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import QuerySet, UUIDField
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path
@@ -22,6 +23,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods
 
 from django_taskstore.admin.base import StoreAdmin
+from django_taskstore.admin.filters import is_key
 from django_taskstore.admin.forms import fieldset_of
 from django_taskstore.admin.verbs import Tally, Verb
 from django_taskstore.database.transactions import repeat_on_conflict, writing
@@ -72,12 +74,17 @@ class VerbAdmin(StoreAdmin):
     ) -> Any:
         """Show a row with the buttons that fit it, and without Django's hard delete."""
         context: dict[str, Any] = {"show_delete": False, "show_save_and_add_another": False}
-        row = self.get_object(request, object_id) if request.method == "GET" else None
+        row = self.get_object(request, object_id)
         if row is not None and self.has_view_or_change_permission(request, row):
             context["buttons"] = self.buttons(request, row)
+            context |= self.beside(request, row)
         return super().change_view(
             request, object_id, form_url, {**context, **(extra_context or {})}
         )
+
+    def beside(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        """Return what a row's page shows beside its form."""
+        return {}
 
     def delete_view(
         self,
@@ -111,6 +118,12 @@ class VerbAdmin(StoreAdmin):
         rows = self.get_queryset(request).using(self.queue_database).filter(pk__in=keys)
         return list(rows.select_related(*self.acting_related) if self.acting_related else rows)
 
+    def keys_in(self, text: str) -> list[Any]:
+        """Return the keys in a comma-separated text; what is no key is left out."""
+        has_uuids = isinstance(self.opts.pk, UUIDField)
+        parts = text.split(",")[:MOST_AT_ONCE]
+        return [key for part in parts if (key := as_uuid(part) if has_uuids else as_int(part))]
+
     #: Foreign keys to read with the rows.
     acting_related: ClassVar[tuple[str, ...]] = ()
 
@@ -122,7 +135,7 @@ class VerbAdmin(StoreAdmin):
         if not self.may_act(request, verb):
             raise PermissionDenied
         sent = request.POST if request.method == "POST" else request.GET
-        rows = self.chosen(request, whole_numbers(sent.get("pk", "")))
+        rows = self.chosen(request, self.keys_in(sent.get("pk", "")))
         if not rows:
             self.message_user(request, _("Nothing was changed: no row is left."), messages.WARNING)
             return HttpResponseRedirect(self.url("changelist"))
@@ -136,6 +149,8 @@ class VerbAdmin(StoreAdmin):
         list_query = request.POST.get("list_query")
         form = verb.form_for(rows, request.POST if posted else None) if verb.form_for else None
         if not posted or (form is not None and not form.is_valid()):
+            return self.confirmation(request, verb, rows, form, list_query=list_query)
+        if form is not None and "_compare" in request.POST:
             return self.confirmation(request, verb, rows, form, list_query=list_query)
         tally = self.perform(request, verb, rows, {} if form is None else form.cleaned_data)
         if form is not None and tally.errors and len(rows) == 1:
@@ -227,7 +242,14 @@ class VerbAdmin(StoreAdmin):
         raise NotImplementedError
 
 
-def whole_numbers(text: str) -> list[int]:
-    """Return the keys in a comma-separated text; what is no key is left out."""
-    parts = text.split(",")[:MOST_AT_ONCE]
-    return [int(part) for part in parts if part.isascii() and part.isdigit() and len(part) < 19]
+def as_int(text: str) -> int | None:
+    """Return a key that every database takes, or None."""
+    return int(text) if is_key(text) else None
+
+
+def as_uuid(text: str) -> UUID | None:
+    """Return a key that is a UUID, or None."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

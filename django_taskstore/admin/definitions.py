@@ -6,23 +6,29 @@ is not edited here, since the next start would write it again.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from django_taskstore.admin.acting import VerbAdmin
+from django_taskstore.admin.dashboard.chart_context import chart_context, spelled
+from django_taskstore.admin.dashboard.overview import definition_slots
 from django_taskstore.admin.filters import DeletedFilter
-from django_taskstore.admin.rendering import pills
+from django_taskstore.admin.rendering import link, pills
 from django_taskstore.admin.verbs import Verb
-from django_taskstore.models import TaskDefinition
+from django_taskstore.models import TaskDefinition, TaskStat
 from django_taskstore.registry import RESERVED_ALIASES, registry
+from django_taskstore.rollups import Counts, read, start_of
 from django_taskstore.statuses import DefinitionStatus
 from django_taskstore.validation import LONGEST_ALIAS, is_name
 
@@ -93,6 +99,20 @@ class TaskDefinitionForm(forms.ModelForm):  # type: ignore[type-arg]
         return alias
 
 
+class DefinitionChangeList(ChangeList):
+    """Definitions that know what became of their tasks."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Read the page, and the counts of the last 24 hours of all definitions."""
+        super().get_results(request)
+        day_ago = start_of(TaskStat.Span.HOUR, timezone.now()) - timedelta(hours=23)
+        model_admin: Any = self.model_admin
+        using = model_admin.queue_database
+        counts = read(using, {TaskStat.Span.HOUR: day_ago}, "definition_id")
+        for row in self.result_list:
+            row.day = counts.get((row.pk,), Counts())
+
+
 @admin.register(TaskDefinition)
 class TaskDefinitionAdmin(VerbAdmin):
     """Task definitions."""
@@ -100,7 +120,7 @@ class TaskDefinitionAdmin(VerbAdmin):
     form = TaskDefinitionForm
     verbs = DEFINITION_VERBS
     actions = [verb.as_action() for verb in DEFINITION_VERBS]
-    list_display = ["alias", "title", "state", "has_handler", "updated_at"]
+    list_display = ["alias", "title", "state", "has_handler", "succeeded", "failed", "run_time"]
     list_filter = ["status", DeletedFilter]
     search_fields = ["alias", "title"]
     ordering = ["alias"]
@@ -132,19 +152,10 @@ class TaskDefinitionAdmin(VerbAdmin):
         from_code = ["title", "description"] if obj.alias in registry else []
         return ["alias", *from_code, *fixed]
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> Any:
-        """Show a definition with links to its tasks and to the page that enqueues one."""
-        row = self.get_object(request, object_id)
-        context = dict(extra_context or {})
-        if row is not None:
-            context["links"] = self.links(request, row)
-        return super().change_view(request, object_id, form_url, context)
+    def beside(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        """Return links to the definition's tasks, and the charts of its day."""
+        slots = definition_slots(self.queue_database, row.pk)
+        return {"links": self.links(request, row), **chart_context(slots, None)}
 
     def links(self, request: HttpRequest, row: TaskDefinition) -> list[dict[str, Any]]:
         """Return where a definition's page leads, as far as the user may go."""
@@ -164,6 +175,30 @@ class TaskDefinitionAdmin(VerbAdmin):
             obj.save(using=self.queue_database)
         elif form.changed_data:
             obj.save(using=self.queue_database, update_fields=[*form.changed_data, "updated_at"])
+
+    def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:
+        """Return the list whose rows know their last day."""
+        return DefinitionChangeList
+
+    @admin.display(description=gettext_lazy("succeeded, 24 h"))
+    def succeeded(self, row: Any) -> Any:
+        """Return how many of its tasks succeeded in 24 hours, as a link to them."""
+        return self.day_link(row, row.day.succeeded, "success")
+
+    @admin.display(description=gettext_lazy("failed, 24 h"))
+    def failed(self, row: Any) -> Any:
+        """Return how many of its tasks failed in 24 hours, as a link to them."""
+        return self.day_link(row, row.day.failed, "failed")
+
+    def day_link(self, row: TaskDefinition, number: int, status: str) -> Any:
+        """Return a number as a link to the tasks it counts."""
+        query = f"definition={row.pk}&status={status}&created=24h"
+        return link(f"{self.url('changelist', model='queuedtask')}?{query}", f"{number:,}")
+
+    @admin.display(description=gettext_lazy("ran, 95 % within"))
+    def run_time(self, row: Any) -> str:
+        """Return how long nearly all of its tasks ran at most, in 24 hours."""
+        return spelled(row.day.run.quantile(0.95))
 
     @admin.display(description=gettext_lazy("status"))
     def state(self, row: TaskDefinition) -> SafeString:

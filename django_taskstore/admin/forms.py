@@ -6,6 +6,7 @@ form; here their messages are put beside the right field.
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Callable
 from typing import Any
@@ -200,6 +201,27 @@ class RequeueForm(forms.Form):
         """Return the new parameters, or None to keep the old ones."""
         edited = self.cleaned_data["parameters"]
         return None if self.edit is None else self.edit.clean(edited)
+
+    @property
+    def can_compare(self) -> bool:
+        """Whether there is one task whose parameters may change."""
+        return self.edit is not None
+
+    def difference(self) -> list[tuple[str, str]]:
+        """Return how the new parameters differ from the old ones, without what is hidden."""
+        if self.edit is None or not self.is_bound or not self.is_valid():
+            return []
+        return differing_lines(
+            self.edit.shown, redacted(self.cleaned_data["parameters"], self.edit.names)
+        )
+
+
+def differing_lines(old: Any, new: Any) -> list[tuple[str, str]]:
+    """Return the lines of two JSON values as (kind, line): added, removed, or "" for the same."""
+    before, after = (json.dumps(one, indent=2, ensure_ascii=False) for one in (old, new))
+    kinds = {"+": "added", "-": "removed", " ": ""}
+    compared = difflib.ndiff(before.splitlines(), after.splitlines())
+    return [(kinds[line[0]], line) for line in compared if line[0] in kinds]
 
 
 class PauseForm(forms.Form):

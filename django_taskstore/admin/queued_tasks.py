@@ -26,6 +26,7 @@ from django_taskstore.admin.enqueueing import EnqueuePage
 from django_taskstore.admin.filters import TASK_FILTERS
 from django_taskstore.admin.task_columns import TaskColumns, state_of
 from django_taskstore.admin.task_list import TaskChangeList
+from django_taskstore.admin.task_pages import TaskPages
 from django_taskstore.admin.task_verbs import TASK_VERBS
 from django_taskstore.admin.verbs import Tally, Verb
 from django_taskstore.database.transactions import writing
@@ -33,7 +34,7 @@ from django_taskstore.models import QueuedTask
 
 
 @admin.register(QueuedTask)
-class QueuedTaskAdmin(TaskColumns, EnqueuePage, BulkVerbAdmin):
+class QueuedTaskAdmin(TaskColumns, TaskPages, EnqueuePage, BulkVerbAdmin):
     """Queued tasks."""
 
     form = QueuedTaskForm
@@ -66,8 +67,6 @@ class QueuedTaskAdmin(TaskColumns, EnqueuePage, BulkVerbAdmin):
         "tries",
         "parameters_shown",
         "output_shown",
-        "progress_shown",
-        "log",
         "old_task",
         "new_tasks",
         "created_at",
@@ -107,7 +106,7 @@ class QueuedTaskAdmin(TaskColumns, EnqueuePage, BulkVerbAdmin):
         ]
         return [
             (None, {"fields": [*main, "old_task", "new_tasks"]}),
-            (_("Work"), {"fields": [parameters, "output_shown", "progress_shown", "log"]}),
+            (_("Work"), {"fields": [parameters, "output_shown"]}),
             (_("Times"), {"fields": times}),
             (
                 _("Machinery"),
@@ -181,7 +180,7 @@ class QueuedTaskAdmin(TaskColumns, EnqueuePage, BulkVerbAdmin):
         if not isinstance(result, QueuedTask):
             super().record(request, verb, row, result)
             return
-        self.log_change(request, row, _("Requeued as new: #%(id)d.") % {"id": result.pk})
+        self.log_change(request, row, requeued_words(row, result))
         self.log_addition(request, result, _("Requeued from #%(id)d.") % {"id": row.pk})
 
     def page_after(self, request: HttpRequest, row: Any, tally: Tally) -> str:
@@ -192,3 +191,15 @@ class QueuedTaskAdmin(TaskColumns, EnqueuePage, BulkVerbAdmin):
     def described(self, row: Any) -> Any:
         """Return a task's status and queue."""
         return state_of(row)
+
+
+def requeued_words(old: QueuedTask, new: QueuedTask) -> str:
+    """Return the line of a requeue in the history, with the names of what was changed."""
+    names = sorted(old.parameters.keys() | new.parameters.keys())
+    changed = [one for one in names if old.parameters.get(one) != new.parameters.get(one)]
+    if old.queue_name != new.queue_name:
+        changed.append("queue_name")
+    if not changed:
+        return str(_("Requeued as new: #%(id)d.") % {"id": new.pk})
+    facts = {"id": new.pk, "names": ", ".join(changed)}
+    return str(_("Requeued as new: #%(id)d, with another %(names)s.") % facts)

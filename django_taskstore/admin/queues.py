@@ -8,14 +8,19 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
 from django.http import HttpRequest
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from django_taskstore.admin.acting import VerbAdmin
+from django_taskstore.admin.dashboard.chart_context import chart_context
+from django_taskstore.admin.dashboard.overview import overview
+from django_taskstore.admin.dashboard.panels import queue_rows
 from django_taskstore.admin.forms import PauseForm
-from django_taskstore.admin.rendering import link, pill
+from django_taskstore.admin.rendering import NOTHING, link, pill
 from django_taskstore.admin.verbs import Verb
 from django_taskstore.models import Queue
 from django_taskstore.statuses import DefinitionStatus, Status
@@ -88,13 +93,27 @@ FIELDS = (
 )
 
 
+class QueueChangeList(ChangeList):
+    """Queues that know how they stand, as the dashboard does."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Read the page, and put beside each queue its line of the dashboard."""
+        super().get_results(request)
+        model_admin: Any = self.model_admin
+        seen = overview(model_admin.queue_database, "1h")
+        address = model_admin.url
+        rows = {row.state.name: row for row in queue_rows(seen, address, may_switch=False)}
+        for queue in self.result_list:
+            queue.row = rows.get(queue.name)
+
+
 @admin.register(Queue)
 class QueueAdmin(VerbAdmin):
     """Queues."""
 
     verbs = QUEUE_VERBS
     actions = [verb.as_action() for verb in QUEUE_VERBS]
-    list_display = ["name", "state", "paused_by", "pause_reason", "paused_at", "stop_requested_at"]
+    list_display = ["name", "state", "waiting", "running", "oldest", "rate", "failed", "workers"]
     search_fields = ["name"]
     ordering = ["name"]
     fields = FIELDS
@@ -117,12 +136,60 @@ class QueueAdmin(VerbAdmin):
         """Follow the permission to change queues."""
         return self.may(request, "change_queue")
 
+    def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:
+        """Return the list whose rows know how they stand."""
+        return QueueChangeList
+
+    def beside(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        """Return the charts of the queue's day."""
+        seen = overview(self.queue_database, "24h")
+        states = {state.name: state for state in seen.snapshot.queues}
+        age = states[row.name].oldest_wait_seconds if row.name in states else None
+        return chart_context(seen.slots(row.name), age)
+
     @admin.display(description=gettext_lazy("status"))
     def state(self, queue: Queue) -> SafeString:
-        """Return whether the queue is paused."""
-        if queue.paused_at:
-            return pill(Status.PAUSED, _("Paused"))
-        return pill(DefinitionStatus.ACTIVE, _("Active"))
+        """Return whether the queue is paused, by whom and why."""
+        if not queue.paused_at:
+            return pill(DefinitionStatus.ACTIVE, _("Active"))
+        why = ": ".join(filter(None, (queue.paused_by, queue.pause_reason)))
+        shown = pill(Status.PAUSED, _("Paused"))
+        return format_html('{}<span class="ts-brief">{}</span>', shown, why)
+
+    @admin.display(description=gettext_lazy("waiting"))
+    def waiting(self, queue: Any) -> Any:
+        """Return how many tasks wait, those for later apart."""
+        row = queue.row
+        if row is None:
+            return NOTHING
+        later = f" +{row.state.scheduled:,}" if row.state.scheduled else ""
+        return format_html("{}{}", link(row.waiting_url, f"{row.state.queued:,}"), later)
+
+    @admin.display(description=gettext_lazy("running"))
+    def running(self, queue: Any) -> Any:
+        """Return how many tasks run."""
+        row = queue.row
+        return NOTHING if row is None else link(row.running_url, f"{row.state.running:,}")
+
+    @admin.display(description=gettext_lazy("oldest"))
+    def oldest(self, queue: Any) -> str:
+        """Return how long the oldest task has waited."""
+        return NOTHING if queue.row is None else str(queue.row.oldest)
+
+    @admin.display(description=gettext_lazy("done a minute"))
+    def rate(self, queue: Any) -> str:
+        """Return how many tasks a minute succeeded in the last hour."""
+        return NOTHING if queue.row is None else str(queue.row.per_minute)
+
+    @admin.display(description=gettext_lazy("failed, 1 h"))
+    def failed(self, queue: Any) -> str:
+        """Return the share of the last hour's tasks that failed."""
+        return NOTHING if queue.row is None else str(queue.row.failed)
+
+    @admin.display(description=gettext_lazy("workers"))
+    def workers(self, queue: Any) -> str:
+        """Return how many workers serve it."""
+        return NOTHING if queue.row is None else f"{queue.row.state.workers:,}"
 
     @admin.display(description=gettext_lazy("tasks"))
     def tasks(self, queue: Queue) -> SafeString:

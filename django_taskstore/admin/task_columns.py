@@ -19,7 +19,6 @@ from django_taskstore.admin.redaction import redacted, sensitive_names
 from django_taskstore.admin.rendering import (
     LONGEST_BRIEF,
     NOTHING,
-    block,
     brief,
     lasted,
     link,
@@ -27,7 +26,6 @@ from django_taskstore.admin.rendering import (
     moment,
     pills,
     pretty,
-    progress,
 )
 from django_taskstore.models import QueuedTask, TaskAttempt, Worker
 from django_taskstore.statuses import Status
@@ -135,16 +133,6 @@ class TaskColumns(StoreAdmin):
     def json(self, task: QueuedTask, value: Any) -> Any:
         """Return a JSON value of a task without what is hidden."""
         return pretty(redacted(value, sensitive_names(task.definition.alias)))
-
-    @admin.display(description=gettext_lazy("progress"))
-    def progress_shown(self, task: QueuedTask) -> Any:
-        """Return the progress."""
-        return progress(task.progress)
-
-    @admin.display(description=gettext_lazy("log"))
-    def log(self, task: QueuedTask) -> Any:
-        """Return the log."""
-        return block(task.details)
 
     @admin.display(description=gettext_lazy("ran for"))
     def run_time(self, task: QueuedTask) -> str:

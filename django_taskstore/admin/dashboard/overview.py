@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.cache import cache
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from django_taskstore.conf import settings
@@ -63,7 +64,8 @@ class Overview:
 
     Attributes:
         snapshot: the queues and workers now.
-        slots: the counts of each bar of the charts.
+        period: how far back the charts look.
+        counts: what was counted, by span, start and queue.
         hour: the counts of the last hour by queue.
         minutes: the ended tasks of each of the last 60 minutes, by queue.
         recent: the counts of the last ten minutes.
@@ -73,13 +75,23 @@ class Overview:
     """
 
     snapshot: Snapshot
-    slots: list[tuple[datetime, Counts]]
+    period: Period
+    counts: Mapping[tuple[Any, ...], Counts]
     hour: Mapping[str, Counts]
     minutes: Mapping[str, list[int]]
     recent: Counts
     day: Counts
     failing: list[Failing]
     longest: list[LongRunning]
+
+    def slots(self, queue_name: str = "") -> list[tuple[datetime, Counts]]:
+        """Return the counts of each bar of the charts, of one queue or of all."""
+        sums: dict[datetime, Counts] = defaultdict(Counts)
+        for (span, start, name), one in self.counts.items():
+            if span == self.period.span and queue_name in ("", name):
+                sums[start] += one
+        starts = self.period.starts(self.snapshot.time)
+        return [(start, sums.get(start, Counts())) for start in starts]
 
     @property
     def warnings(self) -> tuple[StatusWarning, ...]:
@@ -95,17 +107,27 @@ class Overview:
         return (StatusWarning("failure_jump", text % facts), *self.snapshot.warnings)
 
 
-def overview(using: str, period: str, queue_name: str, definition_id: int | None) -> Overview:
+def definition_slots(using: str, definition_id: int) -> list[tuple[datetime, Counts]]:
+    """Return the counts of one definition in each of the last 24 hours.
+
+    Args:
+        using: the database's alias.
+        definition_id: the definition.
+    """
+    starts = PERIODS["24h"].starts(timezone.now())
+    counts = read(using, {HOUR: starts[0]}, "starts_at", definition_id=definition_id)
+    return [(start, counts.get((start,), Counts())) for start in starts]
+
+
+def overview(using: str, period: str) -> Overview:
     """Return how everything stands, at most a few seconds old.
 
     Args:
         using: the database's alias.
         period: a key of `PERIODS`.
-        queue_name: narrow the charts to one queue, or "".
-        definition_id: narrow the charts to one definition, or None.
     """
-    key = f"django_taskstore.overview:{using}:{period}:{queue_name}:{definition_id}"
-    return shared(key, lambda: gather(using, PERIODS[period], queue_name, definition_id))
+    key = f"django_taskstore.overview:{using}:{period}"
+    return shared(key, lambda: gather(using, PERIODS[period]))
 
 
 def shared(key: str, gather: Callable[[], Overview]) -> Overview:
@@ -126,7 +148,7 @@ def shared(key: str, gather: Callable[[], Overview]) -> Overview:
     return fresh
 
 
-def gather(using: str, period: Period, queue_name: str, definition_id: int | None) -> Overview:
+def gather(using: str, period: Period) -> Overview:
     """Read everything."""
     seen = snapshot(using)
     hour_ago = start_of(MINUTE, seen.time) - timedelta(minutes=59)
@@ -136,19 +158,10 @@ def gather(using: str, period: Period, queue_name: str, definition_id: int | Non
     ranges: dict[str, datetime] = {MINUTE: hour_ago, HOUR: day_ago}
     ranges[period.span] = min(starts[0], ranges.get(period.span, starts[0]))
     counts = read(using, ranges, "span", "starts_at", "queue_name")
-    charted = counts
-    if definition_id is not None:
-        charted = read(
-            using,
-            {period.span: starts[0]},
-            "span",
-            "starts_at",
-            "queue_name",
-            definition_id=definition_id,
-        )
     return Overview(
         snapshot=seen,
-        slots=slots(charted, period.span, starts, queue_name),
+        period=period,
+        counts=counts,
         hour=hour_by_queue(counts, hour_ago),
         minutes=minutes_by_queue(counts, PERIODS["1h"].starts(seen.time)),
         recent=total(c for (span, at, _), c in counts.items() if span == MINUTE and at >= recently),
@@ -159,17 +172,6 @@ def gather(using: str, period: Period, queue_name: str, definition_id: int | Non
 
 
 Read = Mapping[tuple[Any, ...], Counts]
-
-
-def slots(
-    counts: Read, span: str, starts: list[datetime], queue_name: str
-) -> list[tuple[datetime, Counts]]:
-    """Return the counts of each bar, of one queue or of all."""
-    sums: dict[datetime, Counts] = defaultdict(Counts)
-    for (of_span, start, name), one in counts.items():
-        if of_span == span and queue_name in ("", name):
-            sums[start] += one
-    return [(start, sums.get(start, Counts())) for start in starts]
 
 
 def hour_by_queue(counts: Read, hour_ago: datetime) -> dict[str, Counts]:

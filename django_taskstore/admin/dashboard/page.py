@@ -18,11 +18,10 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
 from django_taskstore.admin.base import StoreAdmin
-from django_taskstore.admin.dashboard import charts, panels
+from django_taskstore.admin.dashboard import panels
+from django_taskstore.admin.dashboard.chart_context import chart_context
 from django_taskstore.admin.dashboard.overview import PERIODS, Overview, overview
 from django_taskstore.admin.live import fragment
-from django_taskstore.admin.rendering import duration
-from django_taskstore.conf import settings
 from django_taskstore.models import Dashboard
 from django_taskstore.statistics import as_json
 
@@ -32,12 +31,6 @@ PERIOD_NAMES = {
     "7d": gettext_lazy("Week"),
     "30d": gettext_lazy("Month"),
 }
-LINE_NAMES = (
-    gettext_lazy("waited, half of them within"),
-    gettext_lazy("waited, 95 % within"),
-    gettext_lazy("ran, half of them within"),
-    gettext_lazy("ran, 95 % within"),
-)
 MOST_ACTIONS = 10
 PARTS = {
     "queuedtask": "view_queuedtask",
@@ -133,18 +126,19 @@ class DashboardAdmin(StoreAdmin):
         """
         if not self.has_view_permission(request):
             raise PermissionDenied
-        period, queue = chosen(request)
-        return overview(self.queue_database, period, queue, None)
+        period, _queue = chosen(request)
+        return overview(self.queue_database, period)
 
     def parts(self, request: HttpRequest, seen: Overview) -> dict[str, Any]:
         """Return what the refreshing part shows."""
         address = self.address_for(request)
-        ages = [state.oldest_wait_seconds for state in seen.snapshot.queues]
-        known = [age for age in ages if age is not None]
+        _period, queue = chosen(request)
+        states = [state for state in seen.snapshot.queues if queue in ("", state.name)]
+        known = [age for state in states if (age := state.oldest_wait_seconds) is not None]
         return {
             "warnings": seen.warnings,
             "tiles": panels.tiles(seen, address),
-            **chart_context(seen.slots, max(known, default=None)),
+            **chart_context(seen.slots(queue), max(known, default=None)),
             "queues": panels.queue_rows(
                 seen, address, may_switch=self.may(request, "change_queue")
             ),
@@ -177,29 +171,4 @@ class DashboardAdmin(StoreAdmin):
 def chosen(request: HttpRequest) -> tuple[str, str]:
     """Return the period and the queue that the address asks for."""
     period = request.GET.get("period", "1h")
-    return (period if period in PERIODS else "1h"), request.GET.get("queue", "")[:100]
-
-
-def chart_context(slots: charts.Slots, age_seconds: float | None) -> dict[str, Any]:
-    """Return the two charts with their words."""
-    done, times = charts.throughput(slots), charts.latency(slots, age_seconds)
-    return {
-        "throughput": done,
-        "throughput_summary": panels.chart_summary(done.succeeded, done.failed),
-        "latency": times,
-        "line_names": LINE_NAMES,
-        "latency_ticks": [(tick.y, duration(tick.value)) for tick in times.ticks],
-        "latency_rows": [
-            (start, [spelled(value) for value in values]) for start, values in times.table
-        ],
-        "age": "" if age_seconds is None else duration(age_seconds),
-        "has_labels_by_day": (slots[-1][0] - slots[0][0]).days >= 1,
-        "refresh_seconds": settings.ADMIN_CACHE_SECONDS,
-    }
-
-
-def spelled(seconds: float | None) -> str:
-    """Return a bound of a bucket in words."""
-    if seconds is None:
-        return "-"
-    return _("more") if seconds == float("inf") else duration(seconds)
+    return (period if period in PERIODS else "1h"), request.GET.get("queue", "")
