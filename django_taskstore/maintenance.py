@@ -21,7 +21,7 @@ from django_taskstore.database.transactions import repeat_on_conflict, writing
 from django_taskstore.definitions import known
 from django_taskstore.exceptions import Cancel, WorkerLost
 from django_taskstore.handlers import ERROR, Log
-from django_taskstore.models import QueuedTask, TaskAttempt
+from django_taskstore.models import QueuedTask, TaskAttempt, Worker
 from django_taskstore.models.querysets import QueuedTaskQuerySet
 from django_taskstore.outcomes import Outcome, attempt_record
 from django_taskstore.registry import registry
@@ -31,6 +31,8 @@ from django_taskstore.statuses import FINAL, Ending, Status
 PROMOTE_LIMIT = 1_000
 RESCUE_LIMIT = 100
 PURGE_LIMIT = 5_000
+#: How long a lost worker's row tells people where it was.
+LOST_WORKERS_KEPT = timedelta(days=1)
 
 
 def promote(using: str) -> int:
@@ -191,6 +193,18 @@ def remove(ids: list[int], using: str) -> int:
     with writing(using):
         _, by_model = rows(using).filter(pk__in=ids, status__in=FINAL).delete()
     return by_model.get(QueuedTask._meta.label, 0)
+
+
+def tidy_up(using: str, *, budget_seconds: float) -> None:
+    """Remove what nobody needs any more: rows of lost workers, and tasks past their retention.
+
+    Args:
+        using: the database's alias.
+        budget_seconds: when to leave the rest to the next pass.
+    """
+    silent = Worker.objects.using(using).filter(heartbeat_at__lt=after(-LOST_WORKERS_KEPT))
+    silent.delete()
+    purge_by_retention(using, budget_seconds=budget_seconds)
 
 
 def purge_by_retention(using: str, *, budget_seconds: float) -> int:

@@ -23,8 +23,9 @@ from django_taskstore.definitions import mirror
 from django_taskstore.executor import Execution
 from django_taskstore.notifier import WINDOW_SECONDS
 from django_taskstore.outcomes import Outcome
+from django_taskstore.rollups import Recorder
 from django_taskstore.runner.exchange import Exchange
-from django_taskstore.runner.heartbeat import Identity
+from django_taskstore.runner.heartbeat import Identity, Orders
 from django_taskstore.runner.in_flight import InFlight
 from django_taskstore.runner.pace import Pace
 from django_taskstore.runner.pool import InlinePool, Pool
@@ -74,6 +75,7 @@ class Dispatcher:
         self._looked_at = 0.0
         self._look_again_at = 0.0
         self._stopping = False
+        self._is_quiet = False
         self._deadline: float | None = None
         self._grace_seconds = GRACE_SECONDS
 
@@ -100,6 +102,12 @@ class Dispatcher:
         self._stopping = True
         self.wake()
 
+    def obey(self, orders: Orders) -> None:
+        """Do what operators asked of this worker: claim nothing more, or end."""
+        self._is_quiet = orders.be_quiet
+        if orders.stop and not self._stopping:
+            self.request_stop(timeout_seconds=None)
+
     def abandon(self) -> None:
         """Give back at once what still runs."""
         self._grace_seconds = 0.1
@@ -109,6 +117,11 @@ class Dispatcher:
     def is_stopping(self) -> bool:
         """Whether it was asked to stop, after which it claims nothing."""
         return self._stopping
+
+    @property
+    def recorder(self) -> Recorder:
+        """What counts the outcomes of its rounds."""
+        return self._exchange.recorder
 
     # The loop.
 
@@ -173,7 +186,7 @@ class Dispatcher:
 
     def _room(self) -> int:
         """Return how many tasks to claim: the free slots, and what will start very soon."""
-        if self._stopping:
+        if self._stopping or self._is_quiet:
             return 0
         if self.pool.waiting_seconds() > GIVE_BACK_SECONDS:
             self._give_back()

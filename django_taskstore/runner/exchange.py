@@ -25,6 +25,7 @@ from django_taskstore.exceptions import Cancel, HandlerImportFailed, InvalidOutp
 from django_taskstore.executor import Execution
 from django_taskstore.outcomes import Outcome, announce, record
 from django_taskstore.registry import registry
+from django_taskstore.rollups import Recorder
 from django_taskstore.runner.heartbeat import Identity
 from django_taskstore.statuses import Ending
 
@@ -46,6 +47,7 @@ class Exchange:
         self.identity = identity
         self.lease_seconds = lease_seconds
         self.using = identity.using
+        self.recorder = Recorder(identity.using)
         self.pending: list[Outcome] = []
         self.started_at: datetime | None = None
         self.found_nothing = False
@@ -159,6 +161,7 @@ class Exchange:
         done, self.pending = self.pending, []
         landed = landed + [outcome for outcome in done if outcome.landed]
         announce(landed)
+        self.recorder.count(landed)
         kept = {id(outcome.claim) for outcome in landed}
         for outcome in done:
             if id(outcome.claim) not in kept:

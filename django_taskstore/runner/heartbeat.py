@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from django.db import connections
 from django.utils import timezone
 
-from django_taskstore import claims, maintenance
+from django_taskstore import claims, maintenance, rollups
 from django_taskstore.conf import settings
 from django_taskstore.context import Reason
 from django_taskstore.database.clock import DatabaseNow, read_now
@@ -27,6 +27,7 @@ from django_taskstore.database.errors import is_outage
 from django_taskstore.database.transactions import drop
 from django_taskstore.executor import Execution
 from django_taskstore.models import Worker
+from django_taskstore.rollups import Recorder
 from django_taskstore.runner.in_flight import InFlight
 
 logger = logging.getLogger("django_taskstore.worker")
@@ -53,6 +54,8 @@ class Heartbeat(threading.Thread):
         in_flight: what it holds.
         lease_seconds: the length of a renewed lease.
         wake: called when a rescue has put tasks back on queues.
+        obey: called with what operators asked of this worker, at each beat.
+        recorder: what counts outcomes, to be added to the database now and then.
     """
 
     def __init__(
@@ -62,12 +65,16 @@ class Heartbeat(threading.Thread):
         *,
         lease_seconds: float,
         wake: Callable[[], None],
+        obey: Callable[[Orders], None],
+        recorder: Recorder,
     ) -> None:
         super().__init__(name="taskstore-heartbeat", daemon=True)
         self.identity = identity
         self.in_flight = in_flight
         self.lease_seconds = lease_seconds
         self.wake = wake
+        self.obey = obey
+        self.recorder = recorder
         self.beat_seconds = min(settings.HEARTBEAT_SECONDS, lease_seconds / 3)
         self._stopping = threading.Event()
         self._beat_at = time.monotonic() + self.beat_seconds
@@ -94,6 +101,7 @@ class Heartbeat(threading.Thread):
         started = [one for one in self.in_flight.all() if one.started_at is not None]
         self._stop_overdue(started)
         self._report(started)
+        self.recorder.flush_when_due()
         if time.monotonic() >= self._beat_at:
             self._beat_at = time.monotonic() + self.beat_seconds
             self.beat()
@@ -106,10 +114,11 @@ class Heartbeat(threading.Thread):
         self._renew()
         if maintenance.rescue(self.identity.using):
             self.wake()
-        announce(self.identity, running=len(self.in_flight))
-        if settings.RETENTION and time.monotonic() >= self._purge_at:
+        self.obey(announce(self.identity, running=len(self.in_flight)))
+        if time.monotonic() >= self._purge_at:
             self._purge_at = time.monotonic() + PURGE_SECONDS
-            maintenance.purge_by_retention(self.identity.using, budget_seconds=2.0)
+            maintenance.tidy_up(self.identity.using, budget_seconds=2.0)
+            rollups.purge(self.identity.using)
 
     def _renew(self) -> None:
         held = self.in_flight.all()
@@ -159,11 +168,20 @@ def tell_canceled(executions: list[Execution], ids: frozenset[int]) -> None:
             execution.context.cancel(Reason.CANCELED)
 
 
-def announce(identity: Identity, *, running: int) -> None:
-    """Write the worker's row, which people read and no code judges by."""
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What operators asked of a worker."""
+
+    be_quiet: bool = False
+    stop: bool = False
+
+
+def announce(identity: Identity, *, running: int) -> Orders:
+    """Write the worker's row, which people read, and return what they wrote into it."""
     workers = Worker.objects.using(identity.using)
     seen = {"heartbeat_at": DatabaseNow(), "running": running}
-    if not workers.filter(pk=identity.id).update(**seen):
+    mine = workers.filter(pk=identity.id)
+    if not mine.update(**seen):
         now = read_now(identity.using)
         workers.create(
             id=identity.id,
@@ -175,6 +193,8 @@ def announce(identity: Identity, *, running: int) -> None:
             started_at=now,
             heartbeat_at=now,
         )
+    asked = mine.values_list("quiet_requested_at", "stop_requested_at").first() or (None, None)
+    return Orders(be_quiet=asked[0] is not None, stop=asked[1] is not None)
 
 
 def withdraw(identity: Identity) -> None:

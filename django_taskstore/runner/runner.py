@@ -133,7 +133,9 @@ class TaskQueueRunner:
         heartbeat = self._heartbeat(self._dispatcher)
         heartbeat.start()
         try:
-            return self._dispatcher.round(promote=True) + self._dispatcher.settle()
+            moved = self._dispatcher.round(promote=True) + self._dispatcher.settle()
+            self._dispatcher.recorder.flush_when_due()
+            return moved
         finally:
             heartbeat.stop()
 
@@ -151,6 +153,8 @@ class TaskQueueRunner:
             dispatcher.in_flight,
             lease_seconds=self.lease_seconds,
             wake=dispatcher.wake,
+            obey=dispatcher.obey,
+            recorder=dispatcher.recorder,
         )
 
     def _run(self, dispatcher: Dispatcher, until_empty: bool) -> None:  # noqa: FBT001 - a thread's target
@@ -161,6 +165,7 @@ class TaskQueueRunner:
             dispatcher.guarded(lambda: announce(dispatcher.identity, running=0))
             dispatcher.work(until_empty=until_empty)
             dispatcher.drain()
+            dispatcher.guarded(dispatcher.recorder.flush)
             # First: a beat after the farewell would write the worker's row again.
             end([heartbeat])
             dispatcher.guarded(lambda: withdraw(dispatcher.identity))
