@@ -34,6 +34,7 @@ class TaskStoreConfig(AppConfig):
             scheduler,
         )
 
+        logs.follow()
         post_migrate.connect(
             definitions.mirror_after_migrate,
             sender=self,

@@ -29,6 +29,11 @@ class Interrupted(HandlerSignal):
     """The task stops for its worker's sake: no outcome of its own."""
 
 
+#: Guards the rare moments: a cancel, and the first wait. One for all tasks, since a lock and an
+#: event for each cost as much as the rest of a short task.
+_lock = threading.Lock()
+
+
 class TaskContext:
     """The way a handler hears that it should stop, and says how far it is.
 
@@ -37,24 +42,35 @@ class TaskContext:
         deadline: when the handler's timeout ends, an aware datetime, or None.
     """
 
+    __slots__ = (
+        "_callbacks",
+        "_progress_is_saved",
+        "attempt",
+        "deadline",
+        "progress",
+        "reason",
+    )
+
     def __init__(self, *, attempt: int = 1, deadline: datetime | None = None) -> None:
         self.attempt = attempt
         self.deadline = deadline
         self.progress: dict[str, Any] | None = None
         self.reason: Reason | None = None
         self._progress_is_saved = True
-        self._canceled = threading.Event()
-        self._lock = threading.Lock()
-        self._callbacks: dict[object, Callable[[], object]] = {}
+        self._callbacks: dict[object, Callable[[], object]] | None = None
 
     @property
     def is_canceled(self) -> bool:
         """Whether the handler should stop: canceled, timed out, or its worker stops."""
-        return self._canceled.is_set()
+        return self.reason is not None
 
     def wait(self, seconds: float) -> bool:
         """Sleep up to ``seconds``; return at once, and True, when the task is canceled."""
-        return self._canceled.wait(seconds)
+        canceled = threading.Event()
+        forget = self.on_cancel(canceled.set)
+        canceled.wait(seconds)
+        forget()
+        return self.is_canceled
 
     async def async_wait(self, seconds: float) -> bool:
         """Sleep up to ``seconds`` without holding the event loop; True when canceled."""
@@ -106,21 +122,24 @@ class TaskContext:
             A callable that takes the callback away again.
         """
         key = object()
-        with self._lock:
+        with _lock:
             is_canceled = self.is_canceled
             if not is_canceled:
-                self._callbacks[key] = callback
+                self._callbacks = {**(self._callbacks or {}), key: callback}
         if is_canceled:
             callback()
-        return lambda: self._callbacks.pop(key, None)
+        return lambda: self._forget(key)
+
+    def _forget(self, key: object) -> None:
+        with _lock:
+            if self._callbacks is not None:
+                self._callbacks.pop(key, None)
 
     def cancel(self, reason: Reason) -> None:
         """Tell the handler to stop; the first reason stays."""
-        with self._lock:
-            if self.reason is None:
-                self.reason = reason
-            self._canceled.set()
-            callbacks, self._callbacks = self._callbacks, {}
+        with _lock:
+            self.reason = self.reason or reason
+            callbacks, self._callbacks = self._callbacks or {}, None
         for callback in callbacks.values():
             with contextlib.suppress(RuntimeError):  # Its event loop has just closed.
                 callback()

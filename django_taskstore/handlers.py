@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from django_taskstore import queue
 from django_taskstore.backoff import Backoff
+from django_taskstore.claims import Claim
 from django_taskstore.conf import settings
 from django_taskstore.exceptions import InvalidParameters
 from django_taskstore.models import QueuedTask
@@ -71,7 +72,7 @@ class TaskHandler:
     def __init__(
         self,
         *,
-        queued_task: QueuedTask | None = None,
+        queued_task: QueuedTask | Claim | None = None,
         parameters: dict[str, Any] | None = None,
         log: Log | None = None,
         echo: Echo | None = None,
@@ -79,12 +80,12 @@ class TaskHandler:
         """Prepare one execution.
 
         Args:
-            queued_task: the row, or None on the command line and in tests.
+            queued_task: the row, or a claim that can read it; None on the command line.
             parameters: a JSON object.
             log: the task's log, which this execution continues.
             echo: called with level and text for each log line.
         """
-        self.queued_task = queued_task
+        self._queued_task = queued_task
         self.parameters: dict[str, Any] = {} if parameters is None else parameters
         self.output: Any = None
         self.last_info_message = ""
@@ -94,9 +95,15 @@ class TaskHandler:
         self._echo = echo
 
     @property
+    def queued_task(self) -> QueuedTask | None:
+        """The row that this execution serves, as it was claimed; None on the command line."""
+        task = self._queued_task
+        return task.queued_task if isinstance(task, Claim) else task
+
+    @property
     def has_queued_task(self) -> bool:
         """Whether this execution serves a row of a queue."""
-        return self.queued_task is not None
+        return self._queued_task is not None
 
     @property
     def options(self) -> dict[str, Any]:
@@ -220,6 +227,8 @@ class Log:
     Args:
         earlier: the lines of earlier attempts.
     """
+
+    __slots__ = ("_bytes", "_full", "_lines", "_saved", "changed")
 
     def __init__(self, earlier: str = "") -> None:
         self._lines = [earlier] if earlier else []

@@ -59,13 +59,28 @@ def ran(kwargs: dict[str, Any]) -> str:
     return f" run={outcome.run_seconds:.3f}s"
 
 
-@receiver(signals.task_started, dispatch_uid="django_taskstore.logs.started")
+@receiver(signals.worker_started, dispatch_uid="django_taskstore.logs.follow")
+def follow(**_: Any) -> None:
+    """Listen to starts and successes while their lines are wanted, and only then.
+
+    Every task sends both, and a receiver that has nothing to say costs as much as a short
+    task's recording. The logger's level is read when a runner starts.
+    """
+    for signal, line, level in (
+        (signals.task_started, started, logging.DEBUG),
+        (signals.task_succeeded, succeeded, logging.INFO),
+    ):
+        if logger.isEnabledFor(level):
+            signal.connect(line, dispatch_uid=f"django_taskstore.logs.{line.__name__}")
+        else:
+            signal.disconnect(dispatch_uid=f"django_taskstore.logs.{line.__name__}")
+
+
 def started(**kwargs: Any) -> None:
     """Log a start."""
     say(logging.DEBUG, "started", kwargs)
 
 
-@receiver(signals.task_succeeded, dispatch_uid="django_taskstore.logs.succeeded")
 def succeeded(**kwargs: Any) -> None:
     """Log a success."""
     say(logging.INFO, "success", kwargs, ran(kwargs))

@@ -13,8 +13,11 @@ from django.dispatch import Signal
 #: Definitions were canceled, activated, deleted or restored; sent inside the transaction.
 definitions_changed = Signal()
 task_enqueued = Signal()
-task_started = Signal()
-task_succeeded = Signal()
+#: A runner starts in this process; sent with `worker`, its id, and `queues`.
+worker_started = Signal()
+#: The two that every task sends; their receivers are looked up once.
+task_started = Signal(use_caching=True)
+task_succeeded = Signal(use_caching=True)
 task_retried = Signal()
 task_failed = Signal()
 task_canceled = Signal()

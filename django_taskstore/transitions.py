@@ -2,21 +2,24 @@
 
 Owns the column ``status``; nothing else in the package writes it. Each function takes a
 queryset that names rows, adds the guard of its arrow, and returns how many rows changed:
-zero means that a race was lost, and the caller re-reads. It may not know a model, send a
-signal, or open a transaction. The arrows are in docs/lifecycle.md.
+zero means that a race was lost, and the caller re-reads. Given a `Prepared` queryset it
+returns the statement instead, for the hot path. It may not know a model, send a signal, or
+open a transaction. The arrows are in docs/lifecycle.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
 from django.db.models import F, QuerySet
+from django.db.models.functions import Coalesce
 
 from django_taskstore.database.clock import DatabaseNow, DueNow, after
-from django_taskstore.database.expressions import Literal
+from django_taskstore.database.expressions import Incoming, Literal
+from django_taskstore.database.statements import Prepared, Statement
 from django_taskstore.statuses import FINAL, PAUSABLE, WAITING, Status
 
 Rows = QuerySet[Any]
@@ -31,7 +34,7 @@ def queued(rows: SomeRows) -> SomeRows:
     return rows.filter(status=Literal(Status.QUEUED))
 
 
-def held(rows: SomeRows, *, claim_seq: int, worker: UUID) -> SomeRows:
+def held(rows: SomeRows, *, claim_seq: int | Incoming, worker: UUID) -> SomeRows:
     """Narrow to rows that this very claim still holds: the fence of every outcome.
 
     Status and worker alone would let a worker that was rescued, and then claimed the task
@@ -70,12 +73,35 @@ def renew(rows: Rows, *, lease: timedelta) -> int:
 
 def finish(rows: Rows, status: Status, **columns: Any) -> int:
     """Held rows end as success, failed or canceled."""
+    return rows.update(**ended(status), **columns)
+
+
+def finish_each(
+    rows: Prepared, status: Status, *, worker: UUID, columns: Collection[str]
+) -> Statement:
+    """Rows held by their own claims end alike, each with its own texts; NULL keeps the old one.
+
+    Args:
+        rows: all rows of a database.
+        status: how they end.
+        worker: who holds the claims.
+        columns: what each row brings along beside its id and claim_seq.
+
+    Returns:
+        The statement, for `Statement.change_each`.
+    """
+    mine = held(rows, claim_seq=Incoming("claim_seq"), worker=worker).filter(pk=Incoming("id"))
+    texts = {name: Coalesce(Incoming(name), F(name)) for name in columns}
+    statement: Statement = mine.update(**ended(status), **texts)
+    return statement
+
+
+def ended(status: Status) -> dict[str, Any]:
+    """Return the columns of a row that ends."""
     if status not in FINAL:
         raise ValueError(f"{status!r} is not a final status; a task ends as one of {FINAL}.")
     now = DatabaseNow()
-    return rows.update(
-        status=status, completed_at=now, updated_at=now, lease_expires_at=None, **columns
-    )
+    return {"status": status, "completed_at": now, "updated_at": now, "lease_expires_at": None}
 
 
 def postpone(rows: Rows, *, delay: timedelta, counted: bool, **columns: Any) -> int:

@@ -6,16 +6,17 @@ import logging
 
 import pytest
 
-from django_taskstore import TaskQueueRunner, enqueue
-from django_taskstore.logs import because
+from django_taskstore import TaskQueueRunner, enqueue, signals
+from django_taskstore.logs import because, follow
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
 def lines(caplog):
-    caplog.set_level(logging.DEBUG, logger="django_taskstore.worker")
-    return lambda event: [r for r in caplog.records if getattr(r, "event", None) == event]
+    with caplog.at_level(logging.DEBUG, logger="django_taskstore.worker"):
+        yield lambda event: [r for r in caplog.records if getattr(r, "event", None) == event]
+    follow()
 
 
 @pytest.mark.parametrize(
@@ -69,3 +70,21 @@ def test_an_exception_whose_text_fails_is_still_a_line():
     assert because(Mute()) == " error=Mute: (its text fails)"
     assert because(None) == ""
     assert len(because(ValueError("x" * 10_000))) < 400
+
+
+@pytest.mark.parametrize(
+    ("level", "heard"),
+    [
+        (logging.DEBUG, (True, True)),
+        (logging.INFO, (False, True)),
+        (logging.WARNING, (False, False)),
+    ],
+)
+def test_lines_that_nobody_wants_cost_no_receiver(caplog, level, heard):
+    with caplog.at_level(level, logger="django_taskstore.worker"):
+        follow()
+        listening = tuple(
+            bool(signal.receivers) for signal in (signals.task_started, signals.task_succeeded)
+        )
+    follow()
+    assert listening == heard

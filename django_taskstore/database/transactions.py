@@ -1,7 +1,6 @@
 """Opening transactions, and running them again when a race was lost.
 
-Owns `writing`, `repeat_on_conflict`, and the tidying of connections after a task. It may not
-decide what is written.
+Owns `writing` and `repeat_on_conflict`. It may not decide what is written.
 """
 
 from __future__ import annotations
@@ -67,48 +66,3 @@ def repeat_on_conflict(using: str, transact: Callable[[], Result]) -> Result:
                 raise
             time.sleep(random.uniform(0, min(LONGEST_PAUSE_SECONDS, 0.01 * 2**tried)))
     return transact()
-
-
-def depths() -> dict[str, int]:
-    """Return how many transactions each open connection of this thread is inside of."""
-    return {
-        connection.alias: len(connection.atomic_blocks)
-        for connection in connections.all(initialized_only=True)
-    }
-
-
-def tidy(found: dict[str, int]) -> None:
-    """Bring this thread's connections back to what they were before a task.
-
-    What the task left open is rolled back, only to the depth that was found, since a test's
-    own transaction may be around it. A broken connection is closed. A healthy one is kept
-    even where CONN_MAX_AGE is 0: closing it would make every task connect again.
-
-    Args:
-        found: what `depths` returned before the task.
-    """
-    for connection in connections.all(initialized_only=True):
-        if connection.connection is None:
-            continue
-        depth = found.get(connection.alias, 0)
-        leaked = len(connection.atomic_blocks) > depth
-        while len(connection.atomic_blocks) > depth:
-            connection.atomic_blocks[-1].__exit__(RuntimeError, RuntimeError("leaked"), None)
-        if depth == 0 and (leaked or connection.errors_occurred or is_altered(connection)):
-            drop(connection)
-
-
-def drop(connection: Any) -> None:
-    """Close a connection, also one whose driver refuses to close what is closed (MySQLdb)."""
-    try:
-        connection.close()
-    except Exception:
-        connection.connection = None
-
-
-def is_altered(connection: Any) -> bool:
-    """Tell whether autocommit was changed, or the connection outlived a CONN_MAX_AGE above 0."""
-    if connection.get_autocommit() != connection.settings_dict["AUTOCOMMIT"]:
-        return True
-    aged = connection.close_at is not None and connection.settings_dict["CONN_MAX_AGE"]
-    return bool(aged) and time.monotonic() >= connection.close_at

@@ -5,6 +5,7 @@ Owns `Result` and the classification. It knows no claim and writes nothing.
 
 from __future__ import annotations
 
+import functools
 import inspect
 from dataclasses import dataclass
 from typing import Any
@@ -35,11 +36,20 @@ class Result:
     wait_seconds: float | None = None
 
 
+SUCCESS = Result(Ending.SUCCEEDED)
+
+
 class Undo(Exception):
     """Leaves the transaction of an atomic handler whose task did not succeed."""
 
     def __init__(self, result: Result) -> None:
         self.result = result
+
+
+@functools.lru_cache(maxsize=1_000)
+def is_async(handler_class: Any) -> bool:
+    """Tell whether a handler class works in a coroutine function."""
+    return inspect.iscoroutinefunction(working_method(handler_class))
 
 
 def takes_context(handler: Any) -> bool:
@@ -60,7 +70,7 @@ def working_call(handler: Any, context: TaskContext) -> Any:
 
 def call(handler: Any, context: TaskContext) -> Any:
     """Call the working method and wait for its value, async or not."""
-    if not inspect.iscoroutinefunction(working_method(handler)):
+    if not is_async(handler.__class__):
         return working_call(handler, context)
 
     async def wait() -> Any:
@@ -75,6 +85,8 @@ def classify(handler: Any, context: TaskContext, returned: Any) -> Result:
         message = handler.last_error_message or "The handler returned False."
         return classify_error(TaskFailed(message), context)
     output = handler.output if returned is True or returned is None else returned
+    if output is None:
+        return SUCCESS
     try:
         validate_output(output, limit_bytes=settings.MAX_OUTPUT_BYTES)
     except InvalidOutput as error:

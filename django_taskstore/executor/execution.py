@@ -1,29 +1,26 @@
 """One run of a handler: prepare, call, classify. The story of one task, read downwards.
 
-Owns `Execution` and the hygiene around a call. It returns an `Outcome` and leaves recording
-it to the runner, but for an atomic handler, whose writes and outcome commit together here.
-No exception of a handler leaves it, SystemExit included.
+Owns `Execution`. It returns an `Outcome` and leaves recording it to the runner, but for an
+atomic handler, whose writes and outcome commit together here. No exception of a handler
+leaves it, SystemExit included.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import inspect
 import time
-from collections.abc import Iterator
+from contextvars import copy_context
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
-
-from django.utils import timezone, translation
 
 from django_taskstore import signals
 from django_taskstore.backoff import delay_seconds, exponential
 from django_taskstore.claims import Claim
 from django_taskstore.context import Interrupted, Reason, TaskContext
 from django_taskstore.database.errors import is_outage
-from django_taskstore.database.transactions import depths, tidy, writing
+from django_taskstore.database.hygiene import depths, tidy
+from django_taskstore.database.transactions import writing
 from django_taskstore.definitions import queue_database
 from django_taskstore.exceptions import ClaimLost, InvalidOutput, TaskFailed, WorkerLost, seconds
 from django_taskstore.executor.calls import (
@@ -32,9 +29,9 @@ from django_taskstore.executor.calls import (
     call,
     classify,
     classify_error,
+    is_async,
     takes_context,
     working_call,
-    working_method,
 )
 from django_taskstore.handlers import ERROR, Echo, Log
 from django_taskstore.models import QueuedTask
@@ -54,6 +51,8 @@ class Execution:
         HandlerNotFound: this process has no handler for the alias.
     """
 
+    __slots__ = ("_began", "claim", "context", "handler_class", "log", "run_seconds", "started_at")
+
     def __init__(self, claim: Claim) -> None:
         self.claim = claim
         self.handler_class: HandlerClass = registry.get(claim.alias)
@@ -66,7 +65,8 @@ class Execution:
     @property
     def is_async(self) -> bool:
         """Whether the handler is a coroutine function, which belongs on the event loop."""
-        return inspect.iscoroutinefunction(working_method(self.handler_class))
+        handler_class: Any = self.handler_class
+        return is_async(handler_class)
 
     @property
     def timeout_seconds(self) -> float | None:
@@ -75,15 +75,25 @@ class Execution:
         return None if limit is None else seconds(limit)
 
     def run(self) -> Outcome:
-        """Run the handler on this thread and return what came of it."""
-        with hygiene():
-            try:
-                handler = self._begin()
-                if self.handler_class.atomic:
-                    return self._run_atomic(handler)
-                return self._outcome(classify(handler, self.context, call(handler, self.context)))
-            except BaseException as error:
-                return self._outcome(classify_error(error, self.context))
+        """Run the handler on this thread and return what came of it.
+
+        It runs in a copy of the thread's context: the time zone, the language and the context
+        variables that it sets are gone with the copy.
+        """
+        found = depths()
+        try:
+            return copy_context().run(self._run)
+        finally:
+            tidy(found)
+
+    def _run(self) -> Outcome:
+        try:
+            handler = self._begin()
+            if self.handler_class.atomic:
+                return self._run_atomic(handler)
+            return self._outcome(classify(handler, self.context, call(handler, self.context)))
+        except BaseException as error:
+            return self._outcome(classify_error(error, self.context))
 
     async def run_async(self) -> Outcome:
         """Run an async handler on the current event loop and return what came of it."""
@@ -114,22 +124,20 @@ class Execution:
 
     def _begin(self) -> Any:
         """Make the handler's instance for this run and say that the task has started."""
-        self.started_at = timezone.now()
+        self.started_at = datetime.now(UTC)
         self._began = time.perf_counter()
-        if self.timeout_seconds is not None:
-            self.context.deadline = self.started_at + timedelta(seconds=self.timeout_seconds)
-        handler = self.handler_class(
-            queued_task=self.claim.queued_task,
-            parameters=self.claim.parameters,
-            log=self.log,
-        )
-        signals.task_started.send_robust(
-            QueuedTask,
-            task_id=self.claim.id,
-            alias=self.claim.alias,
-            queue_name=self.claim.queue_name,
-            attempt=self.claim.attempts,
-        )
+        if self.handler_class.timeout is not None:
+            self.context.deadline = self.started_at + timedelta(seconds=self.timeout_seconds or 0)
+        claim = self.claim
+        handler = self.handler_class(queued_task=claim, parameters=claim.parameters, log=self.log)
+        if signals.task_started.receivers:
+            signals.task_started.send_robust(
+                QueuedTask,
+                task_id=claim.id,
+                alias=claim.alias,
+                queue_name=claim.queue_name,
+                attempt=claim.attempts,
+            )
         return handler
 
     def _cancel_with_context(self, work: asyncio.Future[Any]) -> None:
@@ -169,14 +177,21 @@ class Execution:
         """Return the outcome of this claim for what the call came to."""
         if self._began:
             self.run_seconds = time.perf_counter() - self._began
-        self._log_exception(result)
-        wait_seconds = self._wait_seconds(result)
+        if result.exception is not None:
+            self._log_exception(result.exception)
+        succeeded = result.ending is Ending.SUCCEEDED
+        wait_seconds = 0.0 if succeeded else self._wait_seconds(result)
         texts: dict[str, Any] = {
             "details": str(self.log) if self.log.changed else None,
             "progress": self.context.progress,
             "started_at": self.started_at,
             "run_seconds": self.run_seconds,
         }
+        if succeeded:
+            return Outcome(self.claim, Ending.SUCCEEDED, output=result.output, **texts)
+        return self._unsuccessful(result, wait_seconds, texts)
+
+    def _unsuccessful(self, result: Result, wait_seconds: float, texts: dict[str, Any]) -> Outcome:
         exception = result.exception
         if result.ending is Ending.RELEASED and self.fails_when_lost:
             left = WorkerLost("The worker left the running task, whose handler has on_lost='fail'.")
@@ -185,12 +200,7 @@ class Execution:
         if may_retry and exception is not None and not isinstance(exception, InvalidOutput):
             return failure(self.claim, exception, wait_seconds=wait_seconds, **texts)
         return Outcome(
-            self.claim,
-            result.ending,
-            output=result.output,
-            exception=exception,
-            wait_seconds=wait_seconds,
-            **texts,
+            self.claim, result.ending, exception=exception, wait_seconds=wait_seconds, **texts
         )
 
     def _wait_seconds(self, result: Result) -> float:
@@ -205,10 +215,9 @@ class Execution:
             self.log.add(ERROR, f"backoff failed, the default is used: {str_of(error)}")
             return exponential(self.claim.attempts)
 
-    def _log_exception(self, result: Result) -> None:
+    def _log_exception(self, exception: BaseException) -> None:
         """Let the task's log end with why it did not succeed."""
-        exception = result.exception
-        if exception is not None and not isinstance(exception, (TaskFailed, Interrupted)):
+        if not isinstance(exception, (TaskFailed, Interrupted)):
             self.log.add(ERROR, f"{exception_name(exception)}: {str_of(exception)}")
 
 
@@ -238,17 +247,3 @@ def run_now(
         raise
     except BaseException as error:
         return classify_error(error, context)
-
-
-@contextlib.contextmanager
-def hygiene() -> Iterator[None]:
-    """Leave the thread as it was: connections, time zone and language."""
-    found, zone, language = depths(), timezone.get_current_timezone(), translation.get_language()
-    try:
-        yield
-    finally:
-        tidy(found)
-        if timezone.get_current_timezone() is not zone:
-            timezone.activate(zone)
-        if translation.get_language() != language:
-            translation.activate(language) if language else translation.deactivate_all()

@@ -16,7 +16,7 @@ from django_taskstore.exceptions import Retry, Snooze
 from django_taskstore.statuses import Ending
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outcome:
     """What came of one claim, not yet recorded.
 
@@ -46,13 +46,8 @@ class Outcome:
 
     @property
     def is_plain(self) -> bool:
-        """Whether there is nothing to say but "success", so that one UPDATE can say it for many."""
-        return (
-            self.ending is Ending.SUCCEEDED
-            and self.output is None
-            and self.details is None
-            and self.progress is None
-        )
+        """Whether there is nothing to say but how it ended, which one UPDATE can say for many."""
+        return self.output is None and self.details is None and self.progress is None
 
     @property
     def is_error(self) -> bool:

@@ -10,6 +10,7 @@ import contextlib
 import logging
 import queue
 import time
+from collections import deque
 from collections.abc import Callable
 
 from django.db import DatabaseError, connections
@@ -18,7 +19,7 @@ from django_taskstore import maintenance
 from django_taskstore.context import Reason
 from django_taskstore.database.clock import read_now
 from django_taskstore.database.errors import is_conflict, is_outage
-from django_taskstore.database.transactions import drop
+from django_taskstore.database.hygiene import drop
 from django_taskstore.definitions import mirror
 from django_taskstore.executor import Execution
 from django_taskstore.notifier import WINDOW_SECONDS
@@ -28,7 +29,7 @@ from django_taskstore.runner.exchange import Exchange
 from django_taskstore.runner.heartbeat import Identity, Orders
 from django_taskstore.runner.in_flight import InFlight
 from django_taskstore.runner.pace import Pace
-from django_taskstore.runner.pool import InlinePool, Pool
+from django_taskstore.runner.pool import HURRY_SECONDS, InlinePool, Pool
 
 logger = logging.getLogger("django_taskstore.worker")
 
@@ -65,7 +66,11 @@ class Dispatcher:
         self.released = 0
         self.pool: Pool = InlinePool(self.finished)
         self.is_prepared = False
-        self._mailbox: queue.SimpleQueue[Outcome | None] = queue.SimpleQueue()
+        #: Outcomes that the round has not collected; a deque takes them without a lock.
+        self._finished: deque[Outcome] = deque()
+        self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._has_rung = False
+        self._refill_at = 0
         self._exchange = Exchange(identity, lease_seconds=lease_seconds)
         self._pace = Pace(identity.concurrency)
         self._taken = 0
@@ -79,7 +84,8 @@ class Dispatcher:
         self._deadline: float | None = None
         self._grace_seconds = GRACE_SECONDS
 
-    # From other threads and from signal handlers: SimpleQueue.put is reentrant.
+    # From other threads and from signal handlers: SimpleQueue.put is reentrant (Python
+    # manual, queue.SimpleQueue).
 
     def wake(self) -> None:
         """End the current sleep, and look once more when the senders' window is over.
@@ -88,12 +94,19 @@ class Dispatcher:
         was committed before that second look.
         """
         self._look_again_at = time.monotonic() + WINDOW_SECONDS
-        self._mailbox.put(None)
+        self._bell.put(None)
 
     def finished(self, execution: Execution, outcome: Outcome) -> None:
-        """Take an outcome from a handler's thread."""
+        """Take an outcome from a handler's thread.
+
+        The round is called when there is room for another batch, not for each tiny task;
+        what is not told of is collected HURRY_SECONDS later.
+        """
         self._pace.ran(execution.run_seconds)
-        self._mailbox.put(outcome)
+        self._finished.append(outcome)
+        if not self._has_rung and self.pool.waiting <= self._refill_at:
+            self._has_rung = True
+            self._bell.put(None)
 
     def request_stop(self, *, timeout_seconds: float | None) -> None:
         """Claim nothing more; give back what still runs after the timeout, if there is one."""
@@ -113,6 +126,10 @@ class Dispatcher:
         self._grace_seconds = 0.1
         self.request_stop(timeout_seconds=0.0)
 
+    def average_seconds(self) -> float | None:
+        """Return how long tasks run of late; None until that is known."""
+        return self._pace.average_seconds
+
     @property
     def is_stopping(self) -> bool:
         """Whether it was asked to stop, after which it claims nothing."""
@@ -130,7 +147,7 @@ class Dispatcher:
         while not self._should_stop(until_empty=until_empty):
             if not self.guarded(self.round):
                 self._wait(self._pause_seconds)
-            elif not self._exchange.has_more:
+            elif not self._has_work():
                 self._wait(self._nap_seconds())
 
     def round(self, *, promote: bool = False) -> int:
@@ -191,38 +208,53 @@ class Dispatcher:
         if self.pool.waiting_seconds() > GIVE_BACK_SECONDS:
             self._give_back()
             self._pace.stalled()
-        # The transaction that records an outcome may give its slot to another task.
-        busy = self.in_flight.count_without(self._exchange.pending_claims())
-        room = max(0, self.identity.concurrency + self._pace.ahead - busy)
+        room = max(0, self._capacity() - self._busy())
         return room if self.max_tasks is None else min(room, self.max_tasks - self._taken)
+
+    def _capacity(self) -> int:
+        return self.identity.concurrency + self._pace.ahead
+
+    def _busy(self) -> int:
+        # The transaction that records an outcome may give its slot to another task.
+        return len(self.in_flight) - self.in_flight.count(self._exchange.pending_claims())
+
+    def _has_work(self) -> bool:
+        """Tell whether the next round should follow at once: it would claim a batch, not a few."""
+        if self._exchange.pending:
+            return True
+        return self._exchange.has_more and 2 * self._room() >= self._capacity()
 
     def _trade(self, room: int) -> int:
         """Exchange outcomes for claims in one transaction, then start what was claimed."""
         self._collect()
         ended, claims = self._exchange.trade(room)
-        for outcome in ended:
-            self.in_flight.remove(outcome.claim)
+        self.in_flight.remove(outcome.claim for outcome in ended)
         executions = list(self._exchange.executions(claims))
         self._taken += len(executions)
-        for execution in executions:
-            self.in_flight.add(execution)
-        for execution in executions:
-            self.pool.submit(execution)
+        self.in_flight.add(executions)
+        self._refill_at = self._pace.ahead // 2
+        self.pool.submit(executions)
         return len(ended) + len(claims)
 
     def _collect(self) -> None:
-        """Move finished outcomes from the mailbox to the exchange."""
-        while not self._mailbox.empty():
-            self._take(self._mailbox.get())
-
-    def _take(self, outcome: Outcome | None) -> None:
-        if outcome is not None:
-            self._exchange.pending.append(outcome)
+        """Hand finished outcomes to the exchange; what rang until now is answered with that."""
+        while not self._bell.empty():
+            self._bell.get()
+        self._has_rung = False
+        while self._finished:
+            self._exchange.pending.append(self._finished.popleft())
 
     def _wait(self, longest_seconds: float) -> None:
         """Sleep until something finishes, somebody wakes this runner, or the time is over."""
-        with contextlib.suppress(queue.Empty):
-            self._take(self._mailbox.get(timeout=longest_seconds))
+        until = time.monotonic() + longest_seconds
+        while True:
+            left = max(0.0, until - time.monotonic())
+            with contextlib.suppress(queue.Empty):
+                self._bell.get(timeout=min(left, HURRY_SECONDS) if self.pool.waiting else left)
+                return
+            self.pool.hurry()
+            if self._finished or time.monotonic() >= until:
+                return
 
     def _nap_seconds(self) -> float:
         """Return how long to sleep when there is nothing to do."""
@@ -278,8 +310,7 @@ class Dispatcher:
             self._taken -= 1
 
     def _is_busy(self) -> bool:
-        unread = not self._mailbox.empty()
-        return bool(self.in_flight) or bool(self._exchange.pending) or unread
+        return bool(self.in_flight or self._exchange.pending or self._finished)
 
     def _remaining_seconds(self) -> float:
         if self._deadline is None:

@@ -24,7 +24,7 @@ from django_taskstore.conf import settings
 from django_taskstore.context import Reason
 from django_taskstore.database.clock import DatabaseNow, read_now
 from django_taskstore.database.errors import is_outage
-from django_taskstore.database.transactions import drop
+from django_taskstore.database.hygiene import drop
 from django_taskstore.executor import Execution
 from django_taskstore.models import Worker
 from django_taskstore.rollups import Recorder

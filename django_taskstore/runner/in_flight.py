@@ -18,33 +18,28 @@ class InFlight:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._executions: dict[tuple[int, int], Execution] = {}
+        self._executions: dict[Claim, Execution] = {}
 
-    def add(self, execution: Execution) -> None:
-        """Hold an execution."""
+    def add(self, executions: Iterable[Execution]) -> None:
+        """Hold executions."""
         with self._lock:
-            self._executions[key(execution.claim)] = execution
+            self._executions.update((one.claim, one) for one in executions)
 
-    def remove(self, claim: Claim) -> None:
-        """Let go of a claim whose outcome has landed or was rejected."""
+    def remove(self, claims: Iterable[Claim]) -> None:
+        """Let go of claims whose outcomes have landed or were rejected."""
         with self._lock:
-            self._executions.pop(key(claim), None)
+            for claim in claims:
+                self._executions.pop(claim, None)
 
     def all(self) -> list[Execution]:
         """Return what is held now."""
         with self._lock:
             return list(self._executions.values())
 
-    def count_without(self, claims: Iterable[Claim]) -> int:
-        """Return how many executions are held beside these claims' ones."""
-        left_out = {key(claim) for claim in claims}
+    def count(self, claims: Iterable[Claim]) -> int:
+        """Return how many of these claims are held."""
         with self._lock:
-            return sum(1 for held in self._executions if held not in left_out)
+            return sum(claim in self._executions for claim in claims)
 
     def __len__(self) -> int:
         return len(self._executions)
-
-
-def key(claim: Claim) -> tuple[int, int]:
-    """Return what tells one claim from all others: the same task may be claimed twice."""
-    return claim.id, claim.claim_seq

@@ -21,23 +21,23 @@ class Pace:
 
     def __init__(self, concurrency: int) -> None:
         self.concurrency = concurrency
-        self._average_seconds: float | None = None
+        self.average_seconds: float | None = None
 
     def ran(self, run_seconds: float) -> None:
         """Learn how long a task ran."""
-        if self._average_seconds is None or run_seconds > AHEAD_SECONDS:
-            self._average_seconds = run_seconds
+        if self.average_seconds is None or run_seconds > AHEAD_SECONDS:
+            self.average_seconds = run_seconds
         else:
-            self._average_seconds += WEIGHT * (run_seconds - self._average_seconds)
+            self.average_seconds += WEIGHT * (run_seconds - self.average_seconds)
 
     def stalled(self) -> None:
         """Learn that what was claimed ahead did not start in time."""
-        self._average_seconds = None
+        self.average_seconds = None
 
     @property
     def ahead(self) -> int:
         """How many tasks to claim beyond the free slots; 0 until run times are known."""
-        if self._average_seconds is None:
+        if self.average_seconds is None:
             return 0
-        starts = AHEAD_SECONDS / max(self._average_seconds, 1e-6) * self.concurrency
+        starts = AHEAD_SECONDS / max(self.average_seconds, 1e-6) * self.concurrency
         return min(MOST_AHEAD, int(starts))

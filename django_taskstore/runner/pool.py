@@ -8,34 +8,56 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from enum import Enum
 from typing import Protocol
 
 from asgiref.sync import sync_to_async
 from django.db import connections
 
-from django_taskstore.database.transactions import tidy
+from django_taskstore.database.hygiene import tidy
 from django_taskstore.executor import Execution
 from django_taskstore.outcomes import Outcome
 
 #: How long an idle thread may take to end.
 IDLE_SECONDS = 0.5
+#: What waits longer than this for a thread gets another one.
+HURRY_SECONDS = 0.01
 
 Finished = Callable[[Execution, Outcome], None]
+
+
+def unknown() -> None:
+    """Say that run times are not known."""
+
+
+class Call(Enum):
+    """What a sleeping thread is woken for."""
+
+    WORK = "work"
+    END = "end"
 
 
 class Pool(Protocol):
     """What the dispatcher asks of a pool."""
 
-    def submit(self, execution: Execution) -> None:
-        """Run an execution as soon as there is room."""
+    def submit(self, executions: Sequence[Execution]) -> None:
+        """Run executions, in their order, as soon as there is room."""
+
+    def hurry(self) -> None:
+        """Put idle threads to work on what has waited too long for the busy ones."""
 
     def take_back(self) -> list[Execution]:
         """Return the executions that have not started; they will not."""
+
+    @property
+    def waiting(self) -> int:
+        """How many executions have not started."""
 
     def waiting_seconds(self) -> float:
         """Return how long nothing that waits has started, 0 when nothing waits."""
@@ -50,9 +72,15 @@ class InlinePool:
     def __init__(self, finished: Finished) -> None:
         self.finished = finished
 
-    def submit(self, execution: Execution) -> None:
-        """Run the execution now."""
-        self.finished(execution, execution.run())
+    waiting = 0
+
+    def submit(self, executions: Sequence[Execution]) -> None:
+        """Run the executions now."""
+        for execution in executions:
+            self.finished(execution, execution.run())
+
+    def hurry(self) -> None:
+        """Nothing ever waits."""
 
     def take_back(self) -> list[Execution]:
         """Nothing ever waits."""
@@ -69,59 +97,92 @@ class InlinePool:
 class HandlerThreads:
     """Runs executions on threads, made when they are needed, and async ones on a loop.
 
+    All threads take from one deque, so that no task waits behind a slow one in a chunk of
+    its own. Short tasks are worked off by few threads without any of them going to sleep in
+    between; the sleeping costs more than such a task.
+
     The threads are daemons: a handler that never returns must not keep the process alive
     once its task was given back.
 
     Args:
         size: the most threads.
         finished: called on the handler's thread.
+        run_seconds: returns how long tasks take of late, or None when that is unknown.
     """
 
-    def __init__(self, size: int, finished: Finished) -> None:
+    def __init__(
+        self, size: int, finished: Finished, run_seconds: Callable[[], float | None] = unknown
+    ) -> None:
         self.size = size
         self.finished = finished
-        self._queue: queue.SimpleQueue[Execution | None] = queue.SimpleQueue()
+        self.run_seconds = run_seconds
+        self._waiting: deque[Execution] = deque()
+        #: One entry wakes one sleeping thread.
+        self._calls: queue.SimpleQueue[Call] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
-        self._idle = 0
+        self._asleep = 0
+        self._lock = threading.Lock()
         self._moved_at = time.monotonic()
         self._loop = EventLoop(size, finished)
-        self._lock = threading.Lock()
 
-    def submit(self, execution: Execution) -> None:
-        """Run an execution as soon as a thread is free; an async one at once."""
-        if execution.is_async:
-            self._loop.submit(execution)
-            return
-        if self._queue.empty():
+    @property
+    def waiting(self) -> int:
+        """How many executions wait for a thread."""
+        return len(self._waiting)
+
+    def submit(self, executions: Sequence[Execution]) -> None:
+        """Run executions as soon as a thread is free; async ones at once."""
+        if not self._waiting:
             self._moved_at = time.monotonic()
-        self._queue.put(execution)
-        with self._lock:
-            if self._idle < self._queue.qsize() and len(self._threads) < self.size:
-                self._add_thread()
+        for execution in executions:
+            if execution.is_async:
+                self._loop.submit(execution)
+            else:
+                self._waiting.append(execution)
+        self._call(self._wanted())
+
+    def hurry(self) -> None:
+        """Wake all threads that sleep if nothing has started for a moment."""
+        if self.waiting_seconds() >= HURRY_SECONDS:
+            self._call(len(self._waiting))
 
     def take_back(self) -> list[Execution]:
         """Return the executions that have not started; they will not."""
         taken = self._loop.take_back()
-        while True:
-            try:
-                execution = self._queue.get_nowait()
-            except queue.Empty:
-                return taken
-            if execution is not None:
-                taken.append(execution)
+        while self._waiting:
+            with contextlib.suppress(IndexError):
+                taken.append(self._waiting.popleft())
+        return taken
 
     def waiting_seconds(self) -> float:
         """Return how long nothing that waits has started, 0 when nothing waits."""
-        return 0.0 if self._queue.empty() else time.monotonic() - self._moved_at
+        return time.monotonic() - self._moved_at if self._waiting else 0.0
 
     def stop(self) -> None:
         """Let each thread end after what it runs; idle ones close their connections now."""
         for _ in self._threads:
-            self._queue.put(None)
+            self._calls.put(Call.END)
         self._loop.stop()
         until = time.monotonic() + IDLE_SECONDS
         for thread in self._threads:
             thread.join(max(0.0, until - time.monotonic()))
+
+    def _wanted(self) -> int:
+        """Return how many more threads make short work of what waits; for tiny tasks none."""
+        run_seconds = self.run_seconds()
+        if run_seconds is None:
+            return len(self._waiting)
+        busy = len(self._threads) - self._asleep
+        return math.ceil(len(self._waiting) * run_seconds / HURRY_SECONDS) - busy
+
+    def _call(self, wanted: int) -> None:
+        """Wake sleeping threads, and make new ones where too few sleep."""
+        wanted = min(wanted, len(self._waiting), self.size)
+        missing = min(wanted - self._asleep, self.size - len(self._threads))
+        for _ in range(missing):
+            self._add_thread()
+        for _ in range(wanted - self._calls.qsize()):
+            self._calls.put(Call.WORK)
 
     def _add_thread(self) -> None:
         name = f"taskstore-handler-{len(self._threads) + 1}"
@@ -131,18 +192,30 @@ class HandlerThreads:
 
     def _work(self) -> None:
         try:
-            while (execution := self._next()) is not None:
-                self._moved_at = time.monotonic()
-                self.finished(execution, execution.run())
+            while self._sleep():
+                self._work_off()
         finally:
             connections.close_all()
 
-    def _next(self) -> Execution | None:
-        self._idle += 1
+    def _sleep(self) -> bool:
+        """Wait to be called; return whether there is work, or the pool ends."""
+        with self._lock:
+            self._asleep += 1
         try:
-            return self._queue.get()
+            # Submitted while this thread still counted as busy: nobody was called for it.
+            return bool(self._waiting) or self._calls.get() is Call.WORK
         finally:
-            self._idle -= 1
+            with self._lock:
+                self._asleep -= 1
+
+    def _work_off(self) -> None:
+        while self._waiting:
+            try:
+                execution = self._waiting.popleft()
+            except IndexError:  # Another thread was faster.
+                return
+            self._moved_at = time.monotonic()
+            self.finished(execution, execution.run())
 
 
 class EventLoop:

@@ -20,6 +20,7 @@ from django_taskstore.runner.dispatcher import Dispatcher
 from django_taskstore.runner.exchange import ALL_QUEUES
 from django_taskstore.runner.heartbeat import Heartbeat, Identity, announce, withdraw
 from django_taskstore.runner.pool import HandlerThreads
+from django_taskstore.signals import worker_started
 from django_taskstore.validation import validate_queue_name
 
 #: A helper thread that the database holds up longer than this is left behind.
@@ -130,6 +131,7 @@ class TaskQueueRunner:
             raise RuntimeError("This runner's loop runs and does its own rounds; stop() it first.")
         if self._dispatcher.is_stopping:
             self._dispatcher = self._make_dispatcher()
+        tell_started(self.identity)
         heartbeat = self._heartbeat(self._dispatcher)
         heartbeat.start()
         try:
@@ -159,9 +161,12 @@ class TaskQueueRunner:
 
     def _run(self, dispatcher: Dispatcher, until_empty: bool) -> None:  # noqa: FBT001 - a thread's target
         heartbeat, listener = self._heartbeat(dispatcher), listen(dispatcher)
-        dispatcher.pool = HandlerThreads(self.concurrency, dispatcher.finished)
+        dispatcher.pool = HandlerThreads(
+            self.concurrency, dispatcher.finished, dispatcher.average_seconds
+        )
         try:
             heartbeat.start()
+            tell_started(dispatcher.identity)
             dispatcher.guarded(lambda: announce(dispatcher.identity, running=0))
             dispatcher.work(until_empty=until_empty)
             dispatcher.drain()
@@ -173,6 +178,12 @@ class TaskQueueRunner:
             dispatcher.pool.stop()
             end([heartbeat] if listener is None else [heartbeat, listener])
             connections.close_all()
+
+
+def tell_started(identity: Identity) -> None:
+    """Send the signal that a runner starts."""
+    queues = list(identity.queues)
+    worker_started.send_robust(TaskQueueRunner, worker=identity.id, queues=queues)
 
 
 def end(threads: Sequence[Heartbeat | Listener]) -> None:

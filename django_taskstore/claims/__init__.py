@@ -1,0 +1,39 @@
+"""Taking tasks so that nobody else has them, and keeping them.
+
+`fence` is the right to end a task, `taking` gets it, `lease` keeps it.
+"""
+
+from __future__ import annotations
+
+from django_taskstore.claims.fence import (
+    COLUMNS,
+    Claim,
+    by_claim_seq,
+    held_group,
+    rows,
+    still_held,
+)
+from django_taskstore.claims.lease import Renewal, canceled, renew, report
+from django_taskstore.claims.taking import (
+    PROCESS_WORKER,
+    claim,
+    claim_expired,
+    claim_next,
+)
+
+__all__ = [
+    "COLUMNS",
+    "PROCESS_WORKER",
+    "Claim",
+    "Renewal",
+    "by_claim_seq",
+    "canceled",
+    "claim",
+    "claim_expired",
+    "claim_next",
+    "held_group",
+    "renew",
+    "report",
+    "rows",
+    "still_held",
+]
