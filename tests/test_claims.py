@@ -15,7 +15,7 @@ from django_taskstore.claims import claim_next
 from django_taskstore.database.transactions import writing
 from django_taskstore.exceptions import ClaimLost
 from django_taskstore.models import Queue, QueuedTask
-from django_taskstore.outcomes import recording
+from django_taskstore.outcomes import landing
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -152,10 +152,10 @@ def test_without_the_fence_the_late_outcome_would_win(monkeypatch):
     monkeypatch.setattr(
         transitions, "held", lambda rows, *, claim_seq, worker: rows.filter(status="running")
     )
-    recording.finish_each.cache_clear()
+    landing.finish_each.cache_clear()
     outcomes.succeed(zombie, {"from": "zombie"})
     task.refresh_from_db()
-    recording.finish_each.cache_clear()
+    landing.finish_each.cache_clear()
     assert task.output == {"from": "zombie"}
 
 

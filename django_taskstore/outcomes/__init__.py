@@ -1,4 +1,5 @@
-"""How a claimed task ends: `outcome` says what came of a claim, `recording` writes it."""
+"""How a claimed task ends: `outcome` says what came of it, `landing` writes the row,
+`recording` tells of it."""
 
 from __future__ import annotations
 

@@ -6,11 +6,8 @@ waited out; no fault of a task, a row or a receiver ends the loop.
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import queue
 import time
-from collections import deque
 from collections.abc import Callable
 
 from django.db import DatabaseError, connections
@@ -28,6 +25,7 @@ from django_taskstore.rollups import Recorder
 from django_taskstore.runner.exchange import Exchange
 from django_taskstore.runner.heartbeat import Identity, Orders
 from django_taskstore.runner.in_flight import InFlight
+from django_taskstore.runner.mailbox import Mailbox
 from django_taskstore.runner.pace import Pace
 from django_taskstore.runner.pool import HURRY_SECONDS, InlinePool, Pool
 
@@ -66,13 +64,11 @@ class Dispatcher:
         self.released = 0
         self.pool: Pool = InlinePool(self.finished)
         self.is_prepared = False
-        #: Outcomes that the round has not collected; a deque takes them without a lock.
-        self._finished: deque[Outcome] = deque()
-        self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
-        self._has_rung = False
+        self._mailbox = Mailbox()
         self._refill_at = 0
+        self._measured_at = 0.0
         self._exchange = Exchange(identity, lease_seconds=lease_seconds)
-        self._pace = Pace(identity.concurrency)
+        self._pace = Pace()
         self._taken = 0
         self._promote_at = 0.0
         self._promoted = 0
@@ -84,8 +80,7 @@ class Dispatcher:
         self._deadline: float | None = None
         self._grace_seconds = GRACE_SECONDS
 
-    # From other threads and from signal handlers: SimpleQueue.put is reentrant (Python
-    # manual, queue.SimpleQueue).
+    # From other threads and from signal handlers.
 
     def wake(self) -> None:
         """End the current sleep, and look once more when the senders' window is over.
@@ -94,7 +89,7 @@ class Dispatcher:
         was committed before that second look.
         """
         self._look_again_at = time.monotonic() + WINDOW_SECONDS
-        self._bell.put(None)
+        self._mailbox.ring()
 
     def finished(self, execution: Execution, outcome: Outcome) -> None:
         """Take an outcome from a handler's thread.
@@ -103,10 +98,7 @@ class Dispatcher:
         what is not told of is collected HURRY_SECONDS later.
         """
         self._pace.ran(execution.run_seconds)
-        self._finished.append(outcome)
-        if not self._has_rung and self.pool.waiting <= self._refill_at:
-            self._has_rung = True
-            self._bell.put(None)
+        self._mailbox.put(outcome, ring=self.pool.waiting <= self._refill_at)
 
     def request_stop(self, *, timeout_seconds: float | None) -> None:
         """Claim nothing more; give back what still runs after the timeout, if there is one."""
@@ -126,9 +118,9 @@ class Dispatcher:
         self._grace_seconds = 0.1
         self.request_stop(timeout_seconds=0.0)
 
-    def average_seconds(self) -> float | None:
-        """Return how long tasks run of late; None until that is known."""
-        return self._pace.average_seconds
+    def usual_seconds(self) -> float | None:
+        """Return how long a task usually runs; None until that is known."""
+        return self._pace.usual_seconds
 
     @property
     def is_stopping(self) -> bool:
@@ -228,6 +220,7 @@ class Dispatcher:
         """Exchange outcomes for claims in one transaction, then start what was claimed."""
         self._collect()
         ended, claims = self._exchange.trade(room)
+        self._measure(len(ended))
         self.in_flight.remove(outcome.claim for outcome in ended)
         executions = list(self._exchange.executions(claims))
         self._taken += len(executions)
@@ -236,24 +229,26 @@ class Dispatcher:
         self.pool.submit(executions)
         return len(ended) + len(claims)
 
+    def _measure(self, ended: int) -> None:
+        """Tell the pace how many tasks ended since the last round, if any ran."""
+        now = time.monotonic()
+        if self.in_flight:
+            self._pace.ended(ended, seconds=now - self._measured_at)
+        self._measured_at = now
+
     def _collect(self) -> None:
-        """Hand finished outcomes to the exchange; what rang until now is answered with that."""
-        while not self._bell.empty():
-            self._bell.get()
-        self._has_rung = False
-        while self._finished:
-            self._exchange.pending.append(self._finished.popleft())
+        """Hand finished outcomes to the exchange."""
+        self._exchange.pending += self._mailbox.collect()
 
     def _wait(self, longest_seconds: float) -> None:
         """Sleep until something finishes, somebody wakes this runner, or the time is over."""
         until = time.monotonic() + longest_seconds
         while True:
-            left = max(0.0, until - time.monotonic())
-            with contextlib.suppress(queue.Empty):
-                self._bell.get(timeout=min(left, HURRY_SECONDS) if self.pool.waiting else left)
+            left = until - time.monotonic()
+            if self._mailbox.wait(min(left, HURRY_SECONDS) if self.pool.waiting else left):
                 return
             self.pool.hurry()
-            if self._finished or time.monotonic() >= until:
+            if self._mailbox or time.monotonic() >= until:
                 return
 
     def _nap_seconds(self) -> float:
@@ -310,7 +305,7 @@ class Dispatcher:
             self._taken -= 1
 
     def _is_busy(self) -> bool:
-        return bool(self.in_flight or self._exchange.pending or self._finished)
+        return bool(self.in_flight or self._exchange.pending or self._mailbox)
 
     def _remaining_seconds(self) -> float:
         if self._deadline is None:

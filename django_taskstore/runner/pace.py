@@ -1,4 +1,4 @@
-"""How many tasks to claim ahead of the free slots.
+"""How many tasks to claim ahead of the free slots, and how long a task usually runs.
 
 Owns `Pace`. Pure but for what it is told: it reads no clock.
 """
@@ -7,37 +7,51 @@ from __future__ import annotations
 
 #: What is claimed ahead should start within this time, or another worker could have it.
 AHEAD_SECONDS = 0.1
-MOST_AHEAD = 500
-#: The weight of the newest run time; a slow task is believed at once.
-WEIGHT = 0.05
+MOST_AHEAD = 1_000
+#: How much of the past a new measurement leaves standing.
+MEMORY = 0.7
 
 
 class Pace:
-    """The moving average of run times, and what it allows.
+    """The rate at which tasks end of late, and what it allows.
 
-    Args:
-        concurrency: how many tasks run at the same time.
+    The rate decides, not the run times: with ten threads in one interpreter a task that
+    waits for its turn looks slow by the clock, too little would be claimed ahead, and the
+    many small rounds that follow would slow everything down for good.
     """
 
-    def __init__(self, concurrency: int) -> None:
-        self.concurrency = concurrency
-        self.average_seconds: float | None = None
+    def __init__(self) -> None:
+        self._tasks = 0.0
+        self._seconds = 0.0
+        self._usual_seconds: float | None = None
 
     def ran(self, run_seconds: float) -> None:
-        """Learn how long a task ran."""
-        if self.average_seconds is None or run_seconds > AHEAD_SECONDS:
-            self.average_seconds = run_seconds
+        """Learn how long one task ran: the usual time follows the median, not the mean."""
+        usual = self._usual_seconds
+        if usual is None:
+            self._usual_seconds = run_seconds
+        elif run_seconds > usual:
+            self._usual_seconds = min(run_seconds, usual * 1.5 + 1e-6)
         else:
-            self.average_seconds += WEIGHT * (run_seconds - self.average_seconds)
+            self._usual_seconds = max(run_seconds, usual / 2)
+
+    def ended(self, tasks: int, *, seconds: float) -> None:
+        """Learn how many tasks ended in a stretch of time in which some were running."""
+        self._tasks = MEMORY * self._tasks + tasks
+        self._seconds = MEMORY * self._seconds + seconds
 
     def stalled(self) -> None:
         """Learn that what was claimed ahead did not start in time."""
-        self.average_seconds = None
+        self._tasks = self._seconds = 0.0
+
+    @property
+    def usual_seconds(self) -> float | None:
+        """How long a task usually runs; None until one has."""
+        return self._usual_seconds
 
     @property
     def ahead(self) -> int:
-        """How many tasks to claim beyond the free slots; 0 until run times are known."""
-        if self.average_seconds is None:
+        """How many tasks to claim beyond the free slots; 0 until the rate is known."""
+        if not self._seconds:
             return 0
-        starts = AHEAD_SECONDS / max(self.average_seconds, 1e-6) * self.concurrency
-        return min(MOST_AHEAD, int(starts))
+        return min(MOST_AHEAD, int(AHEAD_SECONDS * self._tasks / self._seconds))

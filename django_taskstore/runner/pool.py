@@ -107,15 +107,15 @@ class HandlerThreads:
     Args:
         size: the most threads.
         finished: called on the handler's thread.
-        run_seconds: returns how long tasks take of late, or None when that is unknown.
+        usual_seconds: returns how long a task usually runs, or None when that is unknown.
     """
 
     def __init__(
-        self, size: int, finished: Finished, run_seconds: Callable[[], float | None] = unknown
+        self, size: int, finished: Finished, usual_seconds: Callable[[], float | None] = unknown
     ) -> None:
         self.size = size
         self.finished = finished
-        self.run_seconds = run_seconds
+        self.usual_seconds = usual_seconds
         self._waiting: deque[Execution] = deque()
         #: One entry wakes one sleeping thread.
         self._calls: queue.SimpleQueue[Call] = queue.SimpleQueue()
@@ -169,11 +169,11 @@ class HandlerThreads:
 
     def _wanted(self) -> int:
         """Return how many more threads make short work of what waits; for tiny tasks none."""
-        run_seconds = self.run_seconds()
-        if run_seconds is None:
+        usual_seconds = self.usual_seconds()
+        if usual_seconds is None:
             return len(self._waiting)
         busy = len(self._threads) - self._asleep
-        return math.ceil(len(self._waiting) * run_seconds / HURRY_SECONDS) - busy
+        return math.ceil(len(self._waiting) * usual_seconds / HURRY_SECONDS) - busy
 
     def _call(self, wanted: int) -> None:
         """Wake sleeping threads, and make new ones where too few sleep."""

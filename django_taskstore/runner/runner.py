@@ -162,7 +162,7 @@ class TaskQueueRunner:
     def _run(self, dispatcher: Dispatcher, until_empty: bool) -> None:  # noqa: FBT001 - a thread's target
         heartbeat, listener = self._heartbeat(dispatcher), listen(dispatcher)
         dispatcher.pool = HandlerThreads(
-            self.concurrency, dispatcher.finished, dispatcher.average_seconds
+            self.concurrency, dispatcher.finished, dispatcher.usual_seconds
         )
         try:
             heartbeat.start()
