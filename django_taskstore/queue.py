@@ -6,6 +6,7 @@ on the queue's database: rolled back, it never was, and nobody is woken. It may 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,6 +18,7 @@ from django.utils import timezone
 
 from django_taskstore import notifier, signals, switchboard
 from django_taskstore.conf import settings
+from django_taskstore.database.insertion import insert_alike
 from django_taskstore.definitions import Definition, queue_database, working
 from django_taskstore.models import QueuedTask
 from django_taskstore.registry import HandlerClass, registry
@@ -28,9 +30,6 @@ from django_taskstore.validation import (
     validate_queue_name,
     validate_run_after,
 )
-
-#: Rows of one INSERT: with 20 columns each, well below SQLite's 32,766 parameters.
-ROWS_A_STATEMENT = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +95,12 @@ def enqueue_many(
         As `enqueue`.
     """
     template = prepare(handler, Options(**options))
-    tasks = [template.row(one) for one in parameters]
-    if tasks:
+    texts = [json.dumps(template.checked(one)) for one in parameters]
+    if texts:
         with transaction.atomic(using=template.using):
-            rows = QueuedTask.all_objects.using(template.using)
-            created = rows.bulk_create(tasks, batch_size=ROWS_A_STATEMENT)
             # MySQL does not tell the ids of the rows of one INSERT.
-            template.announce([task.pk for task in created if task.pk is not None])
-    return len(tasks)
+            template.announce(template.insert(texts))
+    return len(texts)
 
 
 async def aenqueue(
@@ -155,12 +152,19 @@ class Template:
     using: str
     columns: dict[str, Any]
 
+    def checked(self, parameters: dict[str, Any] | None) -> dict[str, Any]:
+        """Return the parameters of one task as they are stored."""
+        checked = validate_parameters(parameters, limit_bytes=settings.MAX_PARAMETERS_BYTES)
+        return checked if self.handler is None else self.handler.clean_parameters(checked)
+
     def row(self, parameters: dict[str, Any] | None) -> QueuedTask:
         """Return an unsaved task with these parameters, checked."""
-        checked = validate_parameters(parameters, limit_bytes=settings.MAX_PARAMETERS_BYTES)
-        if self.handler is not None:
-            checked = self.handler.clean_parameters(checked)
-        return QueuedTask(parameters=checked, **self.columns)
+        return QueuedTask(parameters=self.checked(parameters), **self.columns)
+
+    def insert(self, texts: list[str]) -> list[int]:
+        """Insert a task for each JSON text of parameters; return their ids where told."""
+        alike = QueuedTask(**self.columns)
+        return insert_alike(alike, column="parameters", texts=texts, using=self.using)
 
     def announce(self, task_ids: list[int]) -> None:
         """Wake a worker and send `task_enqueued` once the transaction has committed."""

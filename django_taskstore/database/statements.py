@@ -139,4 +139,4 @@ def is_number(column: Sequence[Any]) -> bool:
 
 def as_json(values: Values) -> str:
     """Return the incoming rows as a JSON array of arrays."""
-    return json.dumps(list(zip(*values.values(), strict=True)), ensure_ascii=False)
+    return json.dumps(list(zip(*values.values(), strict=True)))

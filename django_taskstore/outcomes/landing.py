@@ -114,7 +114,7 @@ def texts(outcomes: list[Outcome]) -> dict[str, list[str | None]]:
 
 def as_json(value: Any) -> str | None:
     """Return a value as JSON text, None as None."""
-    return None if value is None else json.dumps(value, ensure_ascii=False)
+    return None if value is None else json.dumps(value)
 
 
 def release_plain(outcomes: list[Outcome]) -> list[Outcome]:
