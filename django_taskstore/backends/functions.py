@@ -77,7 +77,8 @@ class TaskFunction:
         echo: Echo | None = None,
     ) -> None:
         """Prepare one execution; see `handlers.TaskHandler`."""
-        self.queued_task = queued_task
+        # A claim, which reads its row when it is asked to, or the row itself.
+        self.queued_task = getattr(queued_task, "queued_task", queued_task)
         self.args, self.kwargs = read_arguments(parameters or {})
         self.output: Any = None
         self.last_error_message = ""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django_taskstore import transitions
+from django_taskstore.database.clock import moment
 from django_taskstore.database.expressions import OneOf
 from django_taskstore.models import QueuedTask
 from django_taskstore.models.querysets import QueuedTaskQuerySet
@@ -29,7 +30,11 @@ COLUMNS = (
     "details",
     "parameters",
     "metadata",
+    "run_after",
+    "created_at",
 )
+#: Those that are times: making datetimes of them costs more than the rest of a row.
+TIMES = ("run_after", "created_at")
 
 
 @dataclass(slots=True, eq=False)
@@ -41,6 +46,7 @@ class Claim:
         claim_seq: the fence, raised at each claim and never lowered.
         worker: whoever claimed.
         using: the database's alias.
+        run_after, created_at: as the database prints them; `queued_task` has datetimes.
         waited_seconds: from the time it was to run until it was claimed.
     """
 
@@ -56,6 +62,8 @@ class Claim:
     details: str
     parameters: dict[str, Any]
     metadata: dict[str, Any]
+    run_after: Any
+    created_at: Any
     queue_name: str
     waited_seconds: float = 0.0
     alias: str = ""
@@ -69,6 +77,7 @@ class Claim:
             # from_db takes its values in the order of the model's columns.
             known = {column: getattr(self, column) for column in (*COLUMNS, "queue_name")}
             known |= {"status": Status.RUNNING, "claimed_by": self.worker}
+            known |= {name: moment(known[name]) for name in TIMES}
             columns = [f.attname for f in QueuedTask._meta.concrete_fields if f.attname in known]
             values = [known[column] for column in columns]
             self._task = QueuedTask.from_db(self.using, columns, values)

@@ -14,9 +14,11 @@ from functools import lru_cache
 from typing import Any, cast
 
 from django.db import router, transaction
+from django.db.models import TextField
+from django.db.models.functions import Cast
 
 from django_taskstore import signals, transitions
-from django_taskstore.claims.fence import COLUMNS, Claim, rows, still_held
+from django_taskstore.claims.fence import COLUMNS, TIMES, Claim, rows, still_held
 from django_taskstore.conf import settings
 from django_taskstore.database.clock import SecondsSince
 from django_taskstore.database.expressions import EACH, OneOf
@@ -69,7 +71,9 @@ def waiting(queue_name: str, limit: int, without: frozenset[int], using: str) ->
     if without:
         queued = queued.exclude(definition_id__in=without)
     next_ones = queued.select_for_update(skip_locked=skips_locked(using)).order_by(*ORDER)
-    return next_ones.select(*COLUMNS, SecondsSince("run_after"), limit=limit)
+    plain = [name for name in COLUMNS if name not in TIMES]
+    printed = [Cast(name, TextField()) for name in TIMES]
+    return next_ones.select(*plain, SecondsSince("run_after"), *printed, limit=limit)
 
 
 @lru_cache(maxsize=100)
@@ -83,7 +87,7 @@ def take(worker: uuid.UUID, lease_seconds: float, using: str) -> Statement:
 def make(row: Sequence[Any], worker: uuid.UUID, using: str, queue_name: str) -> Claim:
     """Return the claim that has just been made on a row read before it."""
     pk, claim_seq, attempts, definition_id, max_attempts, lost_count, priority, details, *rest = row
-    parameters, metadata, waited_seconds = rest
+    parameters, metadata, waited_seconds, run_after, created_at = rest
     return Claim(
         pk,
         claim_seq + 1,
@@ -97,6 +101,8 @@ def make(row: Sequence[Any], worker: uuid.UUID, using: str, queue_name: str) -> 
         details,
         read_json(parameters),
         read_json(metadata),
+        run_after,
+        created_at,
         queue_name,
         waited_seconds,
     )

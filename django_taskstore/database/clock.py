@@ -92,7 +92,11 @@ def read_now(using: str) -> datetime:
     connection = connections[using]
     with connection.cursor() as cursor:
         cursor.execute(READ_NOW[connection.vendor])
-        value = cursor.fetchone()[0]
-    moment: Any = parse_datetime(value) if isinstance(value, str) else value
-    in_utc: datetime = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return moment(cursor.fetchone()[0])
+
+
+def moment(value: Any) -> datetime:
+    """Return a time as the database gives or prints it, as an aware datetime in UTC."""
+    read: Any = parse_datetime(value) if isinstance(value, str) else value
+    in_utc: datetime = read.astimezone(UTC) if read.tzinfo else read.replace(tzinfo=UTC)
     return in_utc
