@@ -208,14 +208,14 @@ def test_a_running_task_hears_that_it_was_canceled(add_handler):
 def test_a_handler_that_ends_well_in_spite_of_a_cancel_succeeds(add_handler):
     began = threading.Event()
 
-    class Stubborn(TaskHandler):
+    class EndsAnyway(TaskHandler):
         def handle_with_context(self, context):
             began.set()
             assert context.wait(30)
             return {"done": "anyway"}
 
-    add_handler(Stubborn)
-    task = enqueue("Stubborn")
+    add_handler(EndsAnyway)
+    task = enqueue("EndsAnyway")
     with running(concurrency=1):
         assert began.wait(30)
         task.cancel()
@@ -414,31 +414,43 @@ def test_the_error_handler_hears_of_each_failed_attempt(settings):
 
 
 def test_each_thread_cleans_up_after_its_tasks(add_handler):
-    class Leaky(TaskHandler):
+    class LeavesTraces(TaskHandler):
         def handle(self):
             transaction.atomic().__enter__()
             Effect.objects.create(task_id=self.queued_task.pk)
 
-    add_handler(Leaky)
-    enqueue_many("Leaky", [{}] * 6)
+    add_handler(LeavesTraces)
+    enqueue_many("LeavesTraces", [{}] * 6)
     enqueue_many("AtomicEffect", [{}] * 6)
     work_until_empty(concurrency=2)
     assert QueuedTask.objects.with_status("success").count() == 12
     assert Effect.objects.count() == 6
 
 
-def test_pace_claims_ahead_only_for_tasks_that_are_short():
-    pace = Pace(10)
-    assert pace.ahead == 0
-    pace.ran(0.001)
-    assert 400 < pace.ahead <= 500
-    pace.ran(5.0)
-    assert pace.ahead == 0
-    for _ in range(500):
-        pace.ran(0.001)
-    assert pace.ahead > 100
+def test_pace_claims_ahead_what_starts_within_a_tenth_of_a_second():
+    pace = Pace()
+    assert pace.ahead == 0, "nothing is known yet"
+    pace.ended(20, seconds=0.01)
+    assert pace.ahead == 200
+    for _ in range(20):
+        pace.ended(10, seconds=5.0)
+    assert pace.ahead == 0, "slow tasks are claimed one by one"
+    for _ in range(30):
+        pace.ended(100, seconds=0.001)
+    assert pace.ahead == 1_000, "there is a limit"
     pace.stalled()
     assert pace.ahead == 0
+
+
+def test_the_usual_time_is_not_that_of_a_few_slow_tasks():
+    pace = Pace()
+    assert pace.usual_seconds is None
+    for number in range(200):
+        pace.ran(5.0 if number % 20 == 0 else 0.001)
+    assert pace.usual_seconds < 0.01
+    for _ in range(40):
+        pace.ran(5.0)
+    assert pace.usual_seconds > 1
 
 
 def test_what_was_claimed_ahead_behind_a_slow_task_goes_back(add_handler):

@@ -220,7 +220,6 @@ class Dispatcher:
         """Exchange outcomes for claims in one transaction, then start what was claimed."""
         self._collect()
         ended, claims = self._exchange.trade(room)
-        self._measure(len(ended))
         self.in_flight.remove(outcome.claim for outcome in ended)
         executions = list(self._exchange.executions(claims))
         self._taken += len(executions)
@@ -229,16 +228,13 @@ class Dispatcher:
         self.pool.submit(executions)
         return len(ended) + len(claims)
 
-    def _measure(self, ended: int) -> None:
-        """Tell the pace how many tasks ended since the last round, if any ran."""
-        now = time.monotonic()
-        if self.in_flight:
-            self._pace.ended(ended, seconds=now - self._measured_at)
-        self._measured_at = now
-
     def _collect(self) -> None:
-        """Hand finished outcomes to the exchange."""
-        self._exchange.pending += self._mailbox.collect()
+        """Hand finished outcomes to the exchange, and learn how fast they come."""
+        finished, now = self._mailbox.collect(), time.monotonic()
+        if self.in_flight:
+            self._pace.ended(len(finished), seconds=now - self._measured_at)
+        self._measured_at = now
+        self._exchange.pending += finished
 
     def _wait(self, longest_seconds: float) -> None:
         """Sleep until something finishes, somebody wakes this runner, or the time is over."""
