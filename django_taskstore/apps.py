@@ -30,7 +30,7 @@ class TaskStoreConfig(AppConfig):
             bulk,  # noqa: F401
             checks,  # noqa: F401
             definitions,
-            logs,  # noqa: F401
+            logs,
             scheduler,
         )
 
