@@ -15,7 +15,7 @@ from django.db import connections
 
 from django_taskstore.conf import settings
 from django_taskstore.database.errors import is_conflict, is_outage
-from django_taskstore.database.transactions import drop
+from django_taskstore.database.hygiene import drop
 from django_taskstore.definitions import queue_database
 from django_taskstore.scheduler import declared, passes
 
