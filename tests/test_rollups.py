@@ -26,24 +26,23 @@ def outcome(
     ending=Ending.SUCCEEDED, *, queue_name="emails", definition_id=1, waited=0.2, ran=0.02, **facts
 ):
     """Return an outcome of a task that waited and ran for so many seconds."""
-    due = NOW - timedelta(seconds=waited)
     claim = Claim(
-        1,
-        1,
-        uuid.uuid4(),
-        "default",
-        1,
-        definition_id,
-        queue_name,
-        {},
-        0,
-        due,
-        1,
-        0,
-        "",
-        {},
-        None,
-        due,
+        id=1,
+        claim_seq=1,
+        worker=uuid.uuid4(),
+        using="default",
+        attempts=1,
+        definition_id=definition_id,
+        max_attempts=1,
+        lost_count=0,
+        priority=0,
+        details="",
+        parameters={},
+        metadata={},
+        run_after=NOW,
+        created_at=NOW,
+        queue_name=queue_name,
+        waited_seconds=waited,
     )
     return Outcome(claim, ending, run_seconds=ran, **{"started_at": NOW, **facts})
 

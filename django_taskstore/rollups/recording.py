@@ -55,7 +55,7 @@ class Recorder:
                 outcome.claim.queue_name,
                 outcome.claim.definition_id,
                 outcome.ending,
-                waited(outcome),
+                bucket(outcome.claim.waited_seconds),
                 bucket(outcome.run_seconds),
             )
             for outcome in outcomes
@@ -82,12 +82,6 @@ class Recorder:
             with self._lock:
                 self._counts.update(counts)
             raise
-
-
-def waited(outcome: Outcome) -> int:
-    """Return the bucket of the time between being due and being started."""
-    wait: timedelta = outcome.started_at - outcome.claim.run_after
-    return bucket(wait.total_seconds())
 
 
 def write(counts: Counter[tuple[str, int, str, int, int]], now: datetime, using: str) -> None:
