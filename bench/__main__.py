@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench import profile, report
+from bench import measures, profile, report
 from bench.contest import Table, play
-from bench.measures import MEASURES
+from bench.peers import catalogue
+from bench.peers.measures import MEASURES as PEERS
 from bench.run import Run
 from bench.stores import STORES
 
+MEASURES = {**measures.MEASURES, **PEERS}
 ALL = "all"
 PROFILE = "profile"
 
@@ -21,11 +24,17 @@ def main(words: Sequence[str] | None = None) -> None:
     options = parsed(words)
     asked = options.measures or [ALL]
     run = Run(
-        options.db or list(STORES), options.tasks, options.repeat, options.seconds, options.rows
+        databases=options.db or list(STORES),
+        tasks=options.tasks,
+        repeat=options.repeat,
+        seconds=options.seconds,
+        rows=options.rows,
+        peers=options.peer or [],
+        python=options.python,
     )
     tables: list[Table] = []
     with run.opened():
-        for name in [*MEASURES] if ALL in asked else asked:
+        for name in [*measures.MEASURES] if ALL in asked else asked:
             if name == PROFILE:
                 profile.show(run, options.out)
                 continue
@@ -42,7 +51,7 @@ def parsed(words: Sequence[str] | None) -> argparse.Namespace:
         "measures",
         nargs="*",
         metavar="MEASURE",
-        help=f"{', '.join(MEASURES)}, {PROFILE}; {ALL} (the default) is each but the last",
+        help=f"{', '.join(MEASURES)}, {PROFILE}; {ALL} (the default): all before the peers",
     )
     parser.add_argument("--db", action="append", choices=list(STORES), help="all by default")
     parser.add_argument("--repeat", type=int, default=5, help="rounds of each contestant (5)")
@@ -54,8 +63,13 @@ def parsed(words: Sequence[str] | None) -> argparse.Namespace:
         "--rows", type=int, default=1_000_000, help="finished rows of the scale (1000000)"
     )
     parser.add_argument("--out", type=Path, default=Path("bench/results"), help="for the results")
+    parser.add_argument("--peer", action="append", help="a peer's name; all by default")
+    parser.add_argument(
+        "--python", default=sys.executable, help="makes the peers' environments; 3.12 serves all"
+    )
     options = parser.parse_args(words)
     unknown = set(options.measures) - {*MEASURES, PROFILE, ALL}
+    unknown |= set(options.peer or []) - {peer.name for peer in catalogue.PEERS}
     if unknown:
         parser.error(f"unknown: {', '.join(sorted(unknown))}; see --help")
     return options

@@ -23,13 +23,13 @@ class Entry:
         database: where it keeps its tasks.
         label: what it is and how it is set.
         run: measures once.
-        against: the label of the entry of its database that it is compared with.
+        against: the entry that it is compared with.
     """
 
     database: str
     label: str
     run: Callable[[], Figures]
-    against: str | None = None
+    against: Entry | None = None
 
 
 @dataclass
@@ -63,17 +63,13 @@ class Table:
 
     def ratio(self, result: Result) -> float | None:
         """Return a result's first figure by that of its rival: the median of the rounds."""
-        rival = self.find(result.entry.database, result.entry.against)
+        rivals = (one for one in self.results if one.entry is result.entry.against)
+        rival = next(rivals, None)
         if rival is None:
             return None
         first = next(iter(result.rounds[0]))
         pairs = zip(result.rounds, rival.rounds, strict=True)
         return statistics.median(own[first] / other[first] for own, other in pairs)
-
-    def find(self, database: str, label: str | None) -> Result | None:
-        """Return the result of an entry by its database and its label."""
-        named = (one for one in self.results if one.entry.label == label)
-        return next((one for one in named if one.entry.database == database), None)
 
 
 def play(title: str, entries: Sequence[Entry], *, repeat: int) -> Table:

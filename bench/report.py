@@ -27,7 +27,8 @@ def as_text(table: Table) -> str:
 def compared(table: Table, result: Result) -> str:
     """Return a result's ratio to its rival, with the rival's name."""
     ratio = table.ratio(result)
-    return "" if ratio is None else f"{ratio:.2f} of {result.entry.against}"
+    rival = result.entry.against
+    return "" if ratio is None or rival is None else f"{ratio:.2f} of {rival.label}"
 
 
 def row(cells: Sequence[str]) -> str:
@@ -62,7 +63,7 @@ def as_data(tables: Sequence[Table]) -> dict[str, Any]:
                         "contestant": one.entry.label,
                         "medians": one.figures,
                         "rounds": one.rounds,
-                        "against": one.entry.against,
+                        "against": one.entry.against and one.entry.against.label,
                         "ratio": table.ratio(one),
                     }
                     for one in table.results

@@ -10,9 +10,12 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from bench.ours import Project
-from bench.stores import STORES
+from bench.stores import STORES, Store
+
+Kind = TypeVar("Kind", bound=Store)
 
 
 @dataclass
@@ -25,6 +28,8 @@ class Run:
         repeat: how many rounds.
         seconds: how long an idle worker is watched.
         rows: finished rows beside which the scale is measured.
+        peers: names of peers, none for all.
+        python: the interpreter that makes their environments.
         folder: for what processes write.
     """
 
@@ -33,6 +38,8 @@ class Run:
     repeat: int
     seconds: float
     rows: int
+    peers: Sequence[str]
+    python: str
     folder: Path = field(init=False)
     _stack: contextlib.ExitStack = field(init=False, default_factory=contextlib.ExitStack)
     _projects: dict[str, Project] = field(init=False, default_factory=dict)
@@ -55,7 +62,12 @@ class Run:
 
     def make_project(self, name: str) -> Project:
         """Make a database and a project on it."""
-        store = self._stack.enter_context(STORES[name]().made())
-        project = Project(store, self.folder)
+        project = Project(self.make_store(STORES[name]), self.folder)
         project.prepare()
         return project
+
+    def make_store(self, kind: type[Kind]) -> Kind:
+        """Make a database."""
+        store = kind()
+        self._stack.enter_context(store.made())
+        return store

@@ -12,6 +12,7 @@ import pytest
 from django.conf import settings
 
 from bench.contest import Entry, play
+from bench.peers.catalogue import PEERS
 from bench.report import as_text
 from bench.tally import CALLS, SESSIONS, Tallies, Tally
 from tests.helpers import ROOT
@@ -74,12 +75,23 @@ def test_each_measure_gives_its_figures(measured, measure, figures):
     assert all(result["rounds"] for result in results)
 
 
-def test_an_unknown_measure_is_refused_by_name():
+@pytest.mark.parametrize("words", [["drian"], ["peers", "--peer=sellery"]])
+def test_an_unknown_measure_or_peer_is_refused_by_name(words):
     done = subprocess.run(
-        [sys.executable, "-m", "bench", "drian"], cwd=ROOT, capture_output=True, check=False
+        [sys.executable, "-m", "bench", *words], cwd=ROOT, capture_output=True, check=False
     )
     assert done.returncode == 2
-    assert b"unknown: drian" in done.stderr
+    assert f"unknown: {words[-1].rpartition('=')[2]}".encode() in done.stderr
+
+
+@pytest.mark.parametrize("peer", PEERS, ids=lambda peer: peer.name)
+def test_a_peer_can_be_driven_and_has_settings_to_compare(peer):
+    source = (ROOT / "bench" / "peers" / f"{peer.module}.py").read_text()
+    for function in ("install", "one", "many", "stamped"):
+        assert f"def {function}(" in source
+    assert peer.settings[0].label == "default"
+    assert len({setting.label for setting in peer.settings}) == len(peer.settings) >= 2
+    assert bool(peer.tables) == bool(peer.unfinished)
 
 
 def test_calls_from_many_threads_are_all_counted(tmp_path):
@@ -128,7 +140,8 @@ def test_contestants_alternate_and_ratios_are_of_the_same_round():
 
         return Entry("sqlite", label, run, **options)
 
-    entries = [entry("raw", 100, 10, 50), entry("ours", 50, 8, 10, against="raw")]
+    raw = entry("raw", 100, 10, 50)
+    entries = [raw, entry("ours", 50, 8, 10, against=raw)]
     table = play("drain", entries, repeat=3)
     assert order == ["raw", "ours"] * 3
     assert table.results[1].median("tasks/s") == 10

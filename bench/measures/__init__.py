@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from types import ModuleType
 
-from bench.contest import Entry
 from bench.measures import (
     drain,
     enqueue,
@@ -18,7 +16,6 @@ from bench.measures import (
     scale,
     sleep,
 )
-from bench.run import Run
 
 MEASURES: dict[str, ModuleType] = {
     module.__name__.rpartition(".")[2]: module
@@ -35,4 +32,3 @@ MEASURES: dict[str, ModuleType] = {
         fairness,
     )
 }
-Entries = Callable[[Run], Iterator[Entry]]

@@ -13,24 +13,30 @@ from bench.run import Run
 
 TITLE = "Enqueuing"
 ONE_BY_ONE = 2_000
-CREATE = "objects.create, one a commit"
-RAW = "raw COPY or INSERT of many rows"
 
 
 def entries(run: Run) -> Iterator[Entry]:
     """Yield ways to enqueue on each database."""
     for project in run.projects:
         store, few = project.store, min(ONE_BY_ONE, run.tasks)
-        raw = partial(insert_one_by_one, store, count=few)
-        yield Entry(store.name, "raw INSERT, one a commit", raw)
-        yield Entry(store.name, CREATE, partial(measure, project, "create", few))
+        inserts = partial(insert_one_by_one, store, count=few)
+        yield Entry(store.name, "raw INSERT, one a commit", inserts)
+        create = Entry(
+            store.name, "objects.create, one a commit", partial(measure, project, "create", few)
+        )
+        yield create
         one = partial(measure, project, "one", few)
-        yield Entry(store.name, "enqueue, one a commit", one, against=CREATE)
-        yield Entry(store.name, RAW, partial(insert_many, store, count=run.tasks))
+        yield Entry(store.name, "enqueue, one a commit", one, against=create)
+        raw = Entry(
+            store.name,
+            "raw COPY or INSERT of many rows",
+            partial(insert_many, store, count=run.tasks),
+        )
+        yield raw
         created = partial(measure, project, "bulk_create", run.tasks)
-        yield Entry(store.name, "bulk_create", created, against=RAW)
+        yield Entry(store.name, "bulk_create", created, against=raw)
         many = partial(measure, project, "many", run.tasks)
-        yield Entry(store.name, "enqueue_many", many, against=RAW)
+        yield Entry(store.name, "enqueue_many", many, against=raw)
 
 
 def measure(project: Project, way: str, count: int) -> Figures:

@@ -16,9 +16,9 @@ def entries(run: Run) -> Iterator[Entry]:
     """Yield tasks that do nothing, tasks with lines, and a worker that logs each task."""
     for project in run.projects:
         name, count = project.store.name, run.tasks
-        silent = partial(drain, project, count=count)
-        yield Entry(name, "no-op", silent)
+        silent = Entry(name, "no-op", partial(drain, project, count=count))
+        yield silent
         lines = partial(drain, project, alias="Lines", count=count)
-        yield Entry(name, "two lines and an output", lines, against="no-op")
+        yield Entry(name, "two lines and an output", lines, against=silent)
         loud = partial(drain, project, "--verbosity=1", count=count)
-        yield Entry(name, "no-op, worker logs each task", loud, against="no-op")
+        yield Entry(name, "no-op, worker logs each task", loud, against=silent)

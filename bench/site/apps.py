@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-import time
-from pathlib import Path
 from typing import Any
 
 from django.apps import AppConfig
 from django.db.backends.signals import connection_created
 
+from bench.gate import wait_at_gate
 from bench.tally import SESSIONS, STATEMENTS, Tally
 
 
@@ -25,8 +24,8 @@ class SiteConfig(AppConfig):
         if "BENCH_TALLY" in os.environ:
             self.tally = Tally(os.environ["BENCH_TALLY"])
             connection_created.connect(self.count_session)
-        if "BENCH_GATE" in os.environ and "--processes" not in " ".join(sys.argv):
-            wait_at_gate(Path(os.environ["BENCH_GATE"]))
+        if "--processes" not in " ".join(sys.argv):
+            wait_at_gate()
 
     def count_session(self, *, connection: Any, **_: Any) -> None:
         """Count a connection that was opened, and what will be sent over it."""
@@ -38,10 +37,3 @@ class SiteConfig(AppConfig):
         """Count a statement and send it."""
         self.tally.count(STATEMENTS)
         return execute(*arguments)
-
-
-def wait_at_gate(folder: Path) -> None:
-    """Say that this process is ready, and go on when the gate opens: workers start together."""
-    (folder / f"ready-{os.getpid()}").touch()
-    while not (folder / "open").exists():
-        time.sleep(0.002)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 from django.apps import apps
 
 from bench.site.models import Note
+from bench.stamps import stamp
 from django_taskstore import TaskHandler, register
 
 tally = getattr(apps.get_app_config("bench_site"), "tally", None)
@@ -59,9 +59,7 @@ class Sleep(TaskHandler):
 
 @register
 class Stamp(TaskHandler):
-    """Writes down when it began, beside when it was enqueued."""
+    """Writes down when it began."""
 
     def handle(self) -> None:
-        began_ns = time.time_ns()
-        with Path(self.get_param("file")).open("a") as file:
-            file.write(f"{self.get_param('number')} {began_ns}\n")
+        stamp(self.get_param("path"))
