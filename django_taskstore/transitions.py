@@ -110,7 +110,7 @@ def postpone(rows: Rows, *, delay: timedelta, counted: bool, **columns: Any) -> 
         columns["attempts"] = F("attempts") - 1
     return rows.update(
         status=Status.SCHEDULED,
-        run_after=after(delay),
+        run_after=after(delay + DueNow.shift),
         updated_at=DatabaseNow(),
         **UNCLAIMED,
         **columns,

@@ -15,13 +15,13 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
-from django_taskstore import enqueue, requeue
+from django_taskstore import enqueue, requeue, scheduler
 from django_taskstore.backends import TaskStoreBackend, task
 from django_taskstore.backends.api import InvalidTask, TaskResultStatus, signals
 from django_taskstore.conf import tasks_api
-from django_taskstore.models import QueuedTask, TaskDefinition
+from django_taskstore.models import QueuedTask, Schedule, TaskDefinition
 from django_taskstore.registry import registry
-from django_taskstore.testing import drain
+from django_taskstore.testing import drain, run_schedules, travel
 from tests.helpers import expire, fresh, work_until_empty
 from tests.testapp import functions
 from tests.testapp.models import Effect
@@ -520,3 +520,45 @@ def test_signals_of_running_tasks_come_from_the_workers_threads(seen):
     signals.task_started.disconnect(dispatch_uid="here")
     assert len(places) == 1
     assert places[0].startswith("taskstore-handler")
+
+
+@pytest.fixture
+def mornings():
+    """Let a function declare a schedule for the length of one test."""
+    schedule = {"rule": "0 9 * * 1-5", "name": "Mornings", "time_zone": "UTC"}
+    yield task(schedule=schedule)(functions.greeting.func)
+    registry.remove(functions.greeting.module_path)
+
+
+def test_a_function_may_declare_its_schedule(mornings):
+    scheduler.mirror("default")
+    schedule = Schedule.objects.get(name="Mornings")
+    assert (schedule.definition.alias, schedule.status) == (
+        functions.greeting.module_path,
+        "active",
+    )
+    with travel(schedule.next_run_at):
+        (task,) = run_schedules()
+        drain()
+    assert fresh(task).output == "Good morning, everybody!"
+    assert functions.greeting.get_result(str(task.pk)).kwargs == {}
+
+
+def test_a_schedule_of_a_function_must_be_valid():
+    with pytest.raises(InvalidTask, match="declares the schedule 'sometimes'"):
+        task(schedule="sometimes")(functions.noop.func)
+
+
+def test_a_functions_definition_may_be_scheduled_by_people():
+    functions.returning.enqueue(0)
+    schedule = Schedule.objects.create(
+        name="By hand",
+        definition=TaskDefinition.objects.get(alias=functions.returning.module_path),
+        parameters={"value": [1, 2]},
+        recurrence_rule="FREQ=HOURLY",
+        status="active",
+    )
+    with travel(schedule.next_run_at):
+        (row,) = run_schedules()
+        drain()
+    assert fresh(row).output == [1, 2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -11,12 +12,13 @@ from django.test import TestCase
 from django.utils import timezone
 
 from django_taskstore import TaskHandler, enqueue, enqueue_many
-from django_taskstore.models import QueuedTask
+from django_taskstore.models import QueuedTask, Schedule, TaskDefinition
 from django_taskstore.testing import (
     assert_enqueued,
     captured_enqueues,
     drain,
     run_queued_tasks,
+    run_schedules,
     travel,
 )
 from tests.helpers import fresh
@@ -243,11 +245,63 @@ def test_a_retry_is_due_once_its_backoff_is_over(add_handler):
 
     add_handler(Patient)
     enqueue("Patient")
-    assert run_queued_tasks()[0].status == "scheduled"
-    with travel(timedelta(minutes=59)):
-        assert run_queued_tasks() == []
-    with travel(timedelta(minutes=61)):
-        assert run_queued_tasks()[0].status == "success"
+    with travel(timedelta(days=1)):
+        assert run_queued_tasks()[0].status == "scheduled"
+        with travel(timedelta(minutes=59)):
+            assert run_queued_tasks() == []
+        with travel(timedelta(minutes=61)):
+            assert run_queued_tasks()[0].status == "success"
+
+
+@pytest.fixture
+def weekly():
+    """Make a schedule that is due on Mondays at nine, in New York."""
+    definition = TaskDefinition.objects.get_or_create(alias="Noop")[0]
+    return Schedule.objects.create(
+        name="Weekly",
+        definition=definition,
+        recurrence_rule="FREQ=WEEKLY;BYDAY=MO;BYHOUR=9",
+        time_zone="America/New_York",
+        status="active",
+    )
+
+
+def test_travel_makes_schedules_due(weekly):
+    assert run_schedules() == []
+    moment = weekly.next_run_at
+    with travel(moment - timedelta(seconds=1)):
+        assert run_schedules() == []
+    with travel(moment):
+        (task,) = run_schedules()
+        assert (task.schedule, task.occurrence_at) == (weekly, moment)
+        assert run_schedules() == []
+        assert run_queued_tasks() == [task]
+    weekly.refresh_from_db()
+    assert weekly.next_run_at.astimezone(ZoneInfo("America/New_York")).hour == 9
+    assert timedelta(days=6) < weekly.next_run_at - moment < timedelta(days=8)
+
+
+def test_a_long_journey_leaves_missed_occurrences_to_their_policy(weekly):
+    with travel(weekly.next_run_at + timedelta(days=30)):
+        assert len(run_schedules()) == 1
+    weekly.refresh_from_db()
+    weekly.misfire_policy = "all"
+    weekly.save()
+    with travel(weekly.next_run_at + timedelta(days=15)):
+        assert len(run_schedules()) == 3
+
+
+def test_a_schedule_that_is_made_on_the_way_is_planned_from_there():
+    definition = TaskDefinition.objects.get_or_create(alias="Noop")[0]
+    with travel(datetime(2040, 2, 28, 12, tzinfo=UTC)):
+        daily = Schedule.objects.create(
+            name="Daily",
+            definition=definition,
+            recurrence_rule="0 9 * * *",
+            time_zone="UTC",
+            status="active",
+        )
+    assert daily.next_run_at == datetime(2040, 2, 29, 9, tzinfo=UTC)
 
 
 def test_travel_ends_with_its_block_also_by_an_exception():

@@ -142,7 +142,7 @@ def serve(declared: Any, options: dict[str, Any]) -> type[TaskFunction]:
 
     Args:
         declared: the task.
-        options: max_attempts, backoff, timeout, on_lost and atomic.
+        options: the attributes of a handler that they are: max_attempts, schedules and so on.
 
     Raises:
         InvalidHandler: an option breaks a rule of handlers.

@@ -31,6 +31,8 @@ class TaskStoreTask(Task):  # type: ignore[type-arg] # At run time it is not gen
         timeout: seconds, or a timedelta, after which it should stop.
         on_lost: "retry" or "fail": what becomes of it when its worker dies.
         atomic: run in one transaction with the outcome.
+        schedule: when it is enqueued by itself: a rule, or a dict with the fields of
+            `declarations.DeclaredSchedule`.
     """
 
     max_attempts: int | None = None
@@ -38,6 +40,7 @@ class TaskStoreTask(Task):  # type: ignore[type-arg] # At run time it is not gen
     timeout: float | timedelta | None = None
     on_lost: str | None = None
     atomic: bool = False
+    schedule: str | dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         Task.__post_init__(self)
@@ -54,7 +57,11 @@ def serve(declared: Any, defaults: Mapping[str, Any]) -> type[functions.TaskFunc
     Raises:
         InvalidTask: its options break a rule of handlers.
     """
-    options: dict[str, Any] = {"atomic": getattr(declared, "atomic", False)}
+    schedule = getattr(declared, "schedule", None)
+    options: dict[str, Any] = {
+        "atomic": getattr(declared, "atomic", False),
+        "schedules": () if schedule is None else (schedule,),
+    }
     for name in OPTIONS:
         chosen = getattr(declared, name, None)
         options[name] = defaults.get(name) if chosen is None else chosen

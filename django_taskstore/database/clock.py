@@ -87,12 +87,12 @@ def read_now(using: str) -> datetime:
         using: the database's alias.
 
     Returns:
-        An aware datetime in UTC.
+        An aware datetime in UTC, moved as `DueNow` is.
     """
     connection = connections[using]
     with connection.cursor() as cursor:
         cursor.execute(READ_NOW[connection.vendor])
-        return moment(cursor.fetchone()[0])
+        return moment(cursor.fetchone()[0]) + DueNow.shift
 
 
 def moment(value: Any) -> datetime:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from django.db import models
 
-from django_taskstore.database.clock import DatabaseNow
+from django_taskstore.database.clock import DatabaseNow, DueNow
 from django_taskstore.database.expressions import Literal
 from django_taskstore.database.servers import skips_locked
 from django_taskstore.statuses import ScheduleStatus
@@ -29,7 +29,7 @@ class ScheduleQuerySet(models.QuerySet["Schedule"]):
 
     def due(self) -> Self:
         """Narrow to active schedules whose time has come, by the database's clock."""
-        return self.active().filter(next_run_at__lte=DatabaseNow())
+        return self.active().filter(next_run_at__lte=DueNow())
 
     def unplanned(self) -> Self:
         """Narrow to active schedules whose next run nobody has worked out."""
@@ -41,7 +41,7 @@ class ScheduleQuerySet(models.QuerySet["Schedule"]):
         Rows that another transaction has locked are left out where the database can do that.
         """
         rows = self.select_for_update(skip_locked=skips_locked(self.db))
-        return rows.annotate(database_now=DatabaseNow())
+        return rows.annotate(database_now=DueNow())
 
     def pause(self) -> int:
         """Active schedules become inactive."""

@@ -15,9 +15,10 @@ from django_taskstore import testing
 
 @pytest.fixture
 def taskstore(db: None) -> SimpleNamespace:  # noqa: ARG001 - what is queued is in the database
-    """Return ``run``, ``assert_enqueued``, ``captured_enqueues`` and ``travel``."""
+    """Return ``run``, ``run_schedules``, ``assert_enqueued``, ``captured_enqueues``, ``travel``."""
     return SimpleNamespace(
         run=testing.run_queued_tasks,
+        run_schedules=testing.run_schedules,
         assert_enqueued=testing.assert_enqueued,
         captured_enqueues=testing.captured_enqueues,
         travel=testing.travel,

@@ -1,6 +1,6 @@
-"""Running what is queued, on the test's own thread.
+"""Running what is queued and what is due of schedules, on the test's own thread.
 
-Owns `run_queued_tasks` and `drain`.
+Owns `run_queued_tasks`, `run_schedules` and `drain`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from django_taskstore import signals
 from django_taskstore.definitions import queue_database
 from django_taskstore.models import QueuedTask
 from django_taskstore.runner import TaskQueueRunner
+from django_taskstore.scheduler import ScheduleRunner
+from django_taskstore.testing.enqueues import captured_enqueues
 
 MOST_ROUNDS = 1_000
 #: What is sent when an attempt has ended.
@@ -45,6 +47,19 @@ def run_queued_tasks(*queues: str, raising: bool = False) -> list[QueuedTask]:
         raise failures[0]
     rows = QueuedTask.all_objects.using(queue_database()).in_bulk(ended)
     return [rows[task_id] for task_id in dict.fromkeys(ended) if task_id in rows]
+
+
+def run_schedules() -> list[QueuedTask]:
+    """Put the tasks of due schedules on their queues; return them, oldest first.
+
+    They wait there: `run_queued_tasks` runs them. An occurrence that `travel` has left behind
+    by more than MISFIRE_GRACE_SECONDS is treated as one that was missed.
+    """
+    runner = ScheduleRunner()
+    with captured_enqueues() as tasks:
+        runner.set_initial_runs()
+        runner.run_once()
+    return tasks
 
 
 @contextmanager

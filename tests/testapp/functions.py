@@ -151,3 +151,9 @@ async def sleeping(seconds):
 async def sleeping_too_long():
     """Wait longer than it may."""
     await asyncio.sleep(60)
+
+
+@task()
+def greeting(name="everybody"):
+    """Greet."""
+    return f"Good morning, {name}!"
