@@ -16,7 +16,7 @@ from django.utils import timezone
 from django_taskstore import enqueue
 from django_taskstore.admin.dashboard import charts
 from django_taskstore.claims import claim_next
-from django_taskstore.models import Queue, TaskAttempt, TaskDefinition, TaskStat, Worker
+from django_taskstore.models import Queue, Schedule, TaskAttempt, TaskDefinition, TaskStat, Worker
 from django_taskstore.outcomes import fail
 from django_taskstore.rollups import Counts, Histogram, start_of
 from tests.admin_pages import client_of, superuser, task_with_status, url, use, user_with
@@ -167,6 +167,35 @@ def test_what_runs_longest_is_named(client):
     assert rows[0].runs_for.startswith("3 h")
 
 
+def a_schedule(name, due, **columns):
+    """Make an active schedule that is due at a moment."""
+    row = Schedule.objects.create(
+        name=name,
+        definition=TaskDefinition.objects.get(alias="Noop"),
+        recurrence_rule="0 3 * * *",
+        status="active",
+    )
+    Schedule.objects.filter(pk=row.pk).update(next_run_at=due, **columns)
+
+
+def test_the_next_schedules_are_named_and_late_ones_warned_of(client):
+    now = timezone.now()
+    a_schedule("tomorrow", now + timedelta(days=1))
+    a_schedule("soon", now + timedelta(minutes=1))
+    assert [row.run.name for row in client.get(url(HOME)).context["next_runs"]] == [
+        "soon",
+        "tomorrow",
+    ]
+    assert warnings_of(client) == []
+    cache.clear()
+    a_schedule("late", now - timedelta(minutes=5))
+    a_schedule("broken", now - timedelta(minutes=9), error="no such definition")
+    assert warnings_of(client) == ["schedule_error", "late_schedule"]
+    page = client.get(url(HOME)).content.decode()
+    assert "The schedule “broken” cannot run: no such definition" in page
+    assert "✕</span> Late" in page
+
+
 def test_queues_have_their_numbers_and_a_switch(client):
     enqueue("Noop", queue_name="emails")
     counted("succeeded", 120, queue_name="emails")
@@ -311,6 +340,7 @@ def test_an_empty_store_says_what_to_do(client):
     text = client.get(url(HOME)).content.decode()
 
     for hint in (
+        "No schedule is active",
         "A queue appears",
         "No attempt has failed",
         "Nothing is running",

@@ -38,13 +38,20 @@ class Selects:
 def fill(status, rows):
     """Copy one row many times within the database, and let it learn the table."""
     enqueue("Noop")
+    with connection.cursor() as cursor:
+        cursor.execute(f"UPDATE {TABLE} SET status = '{status}'")
+    multiply(status, rows)
+    learn(TABLE)
+
+
+def multiply(status, rows):
+    """Copy the rows with a status, of which there is one, within the database."""
     columns = [f.column for f in QueuedTask._meta.concrete_fields if not f.primary_key]
     names = ", ".join(connection.ops.quote_name(name) for name in columns)
     values = names.replace(connection.ops.quote_name("status"), f"'{status}'")
     stamp = connection.ops.quote_name("lease_expires_at")
     values = values.replace(stamp, connection.ops.quote_name("run_after"))
     with connection.cursor() as cursor:
-        cursor.execute(f"UPDATE {TABLE} SET status = '{status}'")
         have = 1
         while have < rows:
             step = min(have, rows - have)
@@ -53,8 +60,13 @@ def fill(status, rows):
                 f"WHERE status = '{status}' LIMIT {step}"
             )
             have += step
-        analyze = {"mysql": f"ANALYZE TABLE {TABLE}"}.get(connection.vendor, f"ANALYZE {TABLE}")
-        cursor.execute(analyze)
+
+
+def learn(table):
+    """Let the database learn what is in a table."""
+    with connection.cursor() as cursor:
+        word = "ANALYZE TABLE" if connection.vendor == "mysql" else "ANALYZE"
+        cursor.execute(f"{word} {table}")
 
 
 def plan_of(work):

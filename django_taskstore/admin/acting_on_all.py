@@ -113,6 +113,7 @@ class BulkVerbAdmin(VerbAdmin):
             verb=verb,
             rows=[(row, self.described(row)) for row in sample],
             row_count=count if is_exact else AtLeast(min(count, MOST_COUNTED)),
+            has_more=count > MOST_LISTED,
             last_id=landscape.newest,
             form=form,
             fieldsets=fieldset_of(self, form),

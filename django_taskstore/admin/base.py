@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import django
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 from django.db import router
 from django.db.models import QuerySet
@@ -50,6 +51,16 @@ class CappedPaginator(CountingPaginator):
         return found if found <= MOST_COUNTED else AtLeast(MOST_COUNTED)
 
 
+class StoreChangeList(ChangeList):
+    """A list that offers to "show all" only where something is left out."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Read the page."""
+        super().get_results(request)
+        if not (self.query or self.has_active_filters):
+            self.full_result_count = self.result_count
+
+
 class StoreAdmin(ModelAdmin):
     """A page of the task store: fast on large tables, and shut where the settings say so."""
 
@@ -64,6 +75,10 @@ class StoreAdmin(ModelAdmin):
 
     class Media:
         css = {"all": ["django_taskstore/admin.css"]}
+
+    def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:
+        """Return our list."""
+        return StoreChangeList
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return all rows; a filter hides the soft-deleted ones."""

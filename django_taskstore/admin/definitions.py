@@ -21,6 +21,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from django_taskstore.admin.acting import VerbAdmin
+from django_taskstore.admin.base import StoreChangeList
 from django_taskstore.admin.dashboard.chart_context import chart_context, spelled
 from django_taskstore.admin.dashboard.overview import definition_slots
 from django_taskstore.admin.filters import DeletedFilter
@@ -99,7 +100,7 @@ class TaskDefinitionForm(forms.ModelForm):  # type: ignore[type-arg]
         return alias
 
 
-class DefinitionChangeList(ChangeList):
+class DefinitionChangeList(StoreChangeList):
     """Definitions that know what became of their tasks."""
 
     def get_results(self, request: HttpRequest) -> None:

@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from django_taskstore.admin.acting import VerbAdmin
+from django_taskstore.admin.base import StoreChangeList
 from django_taskstore.admin.dashboard.chart_context import chart_context
 from django_taskstore.admin.dashboard.overview import overview
 from django_taskstore.admin.dashboard.panels import queue_rows
@@ -93,7 +94,7 @@ FIELDS = (
 )
 
 
-class QueueChangeList(ChangeList):
+class QueueChangeList(StoreChangeList):
     """Queues that know how they stand, as the dashboard does."""
 
     def get_results(self, request: HttpRequest) -> None:

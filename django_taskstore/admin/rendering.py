@@ -128,7 +128,8 @@ def duration(seconds: float) -> str:
     """Return a length of time in words, with no more digits than anybody needs."""
     seconds = max(0.0, seconds)
     if seconds < 60:
-        return _("%(seconds)s s") % {"seconds": f"{seconds:.3g}"}
+        number = f"{seconds:.0f}" if seconds >= 10 else f"{seconds:.2g}"
+        return _("%(seconds)s s") % {"seconds": number}
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if not hours:

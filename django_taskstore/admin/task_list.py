@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from django.contrib.admin.views.main import ChangeList
 from django.db.models import Count, F, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
+from django_taskstore.admin.base import StoreChangeList
 from django_taskstore.admin.filters import is_key, selection_of
 from django_taskstore.admin.reach import Landscape, Reach, look, next_before, reach_of
 from django_taskstore.admin.rendering import GLYPHS
@@ -50,7 +50,7 @@ class Tab:
     is_current: bool
 
 
-class TaskChangeList(ChangeList):
+class TaskChangeList(StoreChangeList):
     """Tasks that match, among those the list looks at."""
 
     landscape: Landscape

@@ -1,7 +1,7 @@
-"""What fails now, and what has run for long: the first questions at three in the morning.
+"""What fails now, what has run for long, what comes next: the first questions at three.
 
-Owns two reads, each bounded: attempts by definition and exception among the newest records,
-and the running tasks that started first.
+Owns three reads, each bounded: attempts by definition and exception among the newest records,
+the running tasks that started first, and the schedules that are due first.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from django.db.models.functions import Coalesce
 
 from django_taskstore.claims import rows
 from django_taskstore.database.expressions import Literal
-from django_taskstore.models import TaskAttempt
-from django_taskstore.statuses import Ending, Status
+from django_taskstore.models import Schedule, TaskAttempt
+from django_taskstore.statuses import Ending, ScheduleStatus, Status
 
 #: Attempt records, newest first, among which failures are grouped.
 FAILED_AMONG = 20_000
 FAILURES = (Ending.FAILED, Ending.RETRIED, Ending.LOST)
+#: A schedule that is overdue by more than this is late: every worker looks each second.
+LATE = timedelta(seconds=60)
 AGES = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(days=7)}
 
 
@@ -89,3 +91,39 @@ def longest_running(using: str, *, most: int = 5) -> list[LongRunning]:
     columns = ("id", "definition__alias", "definition__title", "queue_name", "started_at")
     found: Any = running.annotate(worker=F("claimed_by")).values_list(*columns, "worker")
     return [LongRunning(*row) for row in found.order_by("started_at", "id")[:most]]
+
+
+@dataclass(frozen=True, slots=True)
+class NextRun:
+    """An active schedule.
+
+    Attributes:
+        is_late: whether its time has passed and nobody ran it.
+        error: why it could not run, or "".
+    """
+
+    id: int
+    name: str
+    title: str
+    next_run_at: datetime
+    is_late: bool
+    error: str
+
+
+def next_runs(now: datetime, using: str, *, most: int = 5) -> list[NextRun]:
+    """Return the active schedules that are due first; late ones come before all others.
+
+    Args:
+        now: the database's time.
+        using: the database's alias.
+        most: how many.
+    """
+    active = Schedule.objects.using(using).filter(
+        status=Literal(ScheduleStatus.ACTIVE), next_run_at__isnull=False
+    )
+    columns = ("id", "name", "definition__title", "next_run_at", "error")
+    rows: Any = active.order_by("next_run_at", "id").values_list(*columns)[:most]
+    return [
+        NextRun(key, name, title or "", at, at < now - LATE, error)
+        for key, name, title, at, error in rows
+    ]

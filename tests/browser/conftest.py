@@ -9,6 +9,8 @@ import pytest
 from django.db import connections
 from playwright.sync_api import sync_playwright
 
+from tests.admin_pages import superuser, url
+
 ARGUMENTS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
@@ -25,23 +27,69 @@ def chromium_path():
 
 
 @pytest.fixture
-def page(chromium_path, monkeypatch):
-    """Return a page under a strict content policy; an error in its console fails the test."""
+def browser(chromium_path, monkeypatch):
+    """Return a browser."""
     # Playwright's synchronous API keeps an event loop in this thread, which Django would refuse.
     monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-    problems = []
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium_path, args=ARGUMENTS)
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.set_default_timeout(20_000)
-        page.route("**/*", strictly)
-        page.on("console", lambda line: line.type == "error" and problems.append(line.text))
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        yield page
-        browser.close()
+        started = playwright.chromium.launch(executable_path=chromium_path, args=ARGUMENTS)
+        yield started
+        started.close()
         # With that loop running, Django gave this thread other connections than it has outside.
         connections.close_all()
-    assert problems == []
+
+
+@pytest.fixture
+def expected_problems():
+    """Return a list for parts of the errors that a test means to see in the console."""
+    return []
+
+
+@pytest.fixture
+def page(browser, expected_problems):
+    """Return a page under a strict content policy; an error in its console fails the test."""
+    problems = []
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.set_default_timeout(20_000)
+    page.route("**/*", strictly)
+    page.on("console", lambda line: line.type == "error" and problems.append(line.text))
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    yield page
+    # A refresh on its way would be answered by a server that is gone.
+    page.goto("about:blank")
+    page.unroute_all(behavior="ignoreErrors")
+    unexpected = [one for one in problems if not any(part in one for part in expected_problems)]
+    assert unexpected == []
+
+
+@pytest.fixture
+def operator():
+    """Make a superuser."""
+    return superuser()
+
+
+@pytest.fixture
+def signed_in(page, live_server, operator):
+    """Sign in through the form and return the page."""
+    page.goto(live_server.url + url("index"))
+    sign_in(page)
+    return page
+
+
+@pytest.fixture
+def browser_without_scripts(browser, live_server, operator):
+    """Return a page of a signed-in operator whose browser runs no scripts."""
+    page = browser.new_page(java_script_enabled=False)
+    page.goto(live_server.url + url("index"))
+    sign_in(page)
+    return page
+
+
+def sign_in(page):
+    """Fill in the form of the first page."""
+    page.fill("#id_username", "root")
+    page.fill("#id_password", "root")
+    page.click("input[type=submit]")
 
 
 def strictly(route):

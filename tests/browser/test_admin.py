@@ -11,20 +11,9 @@ from django_taskstore.claims import claim_next
 from django_taskstore.models import QueuedTask
 from django_taskstore.outcomes import fail
 from django_taskstore.queue import enqueue
-from tests.admin_pages import TASKS, status_of, superuser, url
+from tests.admin_pages import TASKS, status_of, url
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-
-
-@pytest.fixture
-def signed_in(page, live_server):
-    """Sign in through the form and return the page."""
-    superuser()
-    page.goto(live_server.url + url("index"))
-    page.fill("#id_username", "root")
-    page.fill("#id_password", "root")
-    page.click("input[type=submit]")
-    return page
 
 
 def test_requeue_a_failed_task_with_other_parameters(signed_in, live_server):

@@ -30,13 +30,22 @@ def chart_context(slots: charts.Slots, age_seconds: float | None) -> dict[str, A
         "throughput_summary": chart_summary(done.succeeded, done.failed),
         "latency": times,
         "line_names": LINE_NAMES,
-        "latency_ticks": [(tick.y, duration(tick.value)) for tick in times.ticks],
+        "latency_ticks": [(tick.y, time_label(tick.value)) for tick in times.ticks],
         "latency_rows": [
             (start, [spelled(value) for value in values]) for start, values in times.table
         ],
         "age": "" if age_seconds is None else duration(age_seconds),
         "has_labels_by_day": (slots[-1][0] - slots[0][0]).days >= 1,
     }
+
+
+def time_label(seconds: float) -> str:
+    """Return a round time as short as an axis wants it."""
+    if seconds < 60:
+        return _("%(seconds)s s") % {"seconds": f"{seconds:g}"}
+    if seconds < 3_600:
+        return _("%(minutes)d min") % {"minutes": seconds // 60}
+    return _("%(hours)d h") % {"hours": seconds // 3_600}
 
 
 def spelled(seconds: float | None) -> str:

@@ -13,10 +13,11 @@ from datetime import datetime
 
 from django_taskstore.rollups import Counts
 
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 720, 190, 44, 22, 8
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 480, 180, 50, 22, 8
 PLOT_WIDTH, PLOT_HEIGHT = WIDTH - LEFT, HEIGHT - BOTTOM - TOP
 #: The ends of the logarithmic axis of times, in seconds.
 SHORTEST, LONGEST = 0.01, 100_000.0
+TIMES_SECONDS = (0.01, 0.1, 1, 10, 60, 600, 3_600, 36_000)
 KINDS = ("success", "failed", "canceled")
 Slots = Sequence[tuple[datetime, Counts]]
 
@@ -167,7 +168,7 @@ def latency(slots: Slots, age_seconds: float | None) -> Latency:
     return Latency(
         lines=lines,
         starts=[start for start, _ in slots],
-        ticks=[Tick(log_height(value), value) for value in (0.01, 0.1, 1, 10, 100, 1_000, 10_000)],
+        ticks=[Tick(log_height(value), value) for value in TIMES_SECONDS],
         labels=labels(slots),
         age_y=None if age_seconds is None else log_height(age_seconds),
         age_seconds=age_seconds,
@@ -196,8 +197,8 @@ def log_height(seconds: float) -> float:
 
 
 def labels(slots: Slots) -> list[tuple[float, datetime]]:
-    """Return about six moments and their places under the chart."""
-    every = max(1, len(slots) // 6)
+    """Return about four moments and their places under the chart."""
+    every = max(1, len(slots) // 4)
     step = PLOT_WIDTH / len(slots)
     return [
         (round(LEFT + place * step, 1), start)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,7 +20,14 @@ from django_taskstore.conf import settings
 from django_taskstore.models import TaskStat
 from django_taskstore.rollups import Counts, read, start_of
 from django_taskstore.statistics import Snapshot, StatusWarning, snapshot
-from django_taskstore.statistics.troubles import Failing, LongRunning, failing, longest_running
+from django_taskstore.statistics.troubles import (
+    Failing,
+    LongRunning,
+    NextRun,
+    failing,
+    longest_running,
+    next_runs,
+)
 
 MINUTE, HOUR, DAY = TaskStat.Span.MINUTE, TaskStat.Span.HOUR, TaskStat.Span.DAY
 #: More failures are warned of when their share is so many times the day's, and they are not few.
@@ -72,6 +79,7 @@ class Overview:
         day: the counts of the last 24 hours.
         failing: what fails now.
         longest: what has run for long.
+        schedules: what is due next.
     """
 
     snapshot: Snapshot
@@ -83,6 +91,7 @@ class Overview:
     day: Counts
     failing: list[Failing]
     longest: list[LongRunning]
+    schedules: list[NextRun]
 
     def slots(self, queue_name: str = "") -> list[tuple[datetime, Counts]]:
         """Return the counts of each bar of the charts, of one queue or of all."""
@@ -96,15 +105,31 @@ class Overview:
     @property
     def warnings(self) -> tuple[StatusWarning, ...]:
         """What an operator should look at."""
+        return (*self._jump(), *self.snapshot.warnings, *self._late())
+
+    def _jump(self) -> Iterator[StatusWarning]:
+        """Yield that failures are many more than usual."""
         usual, now = self.day.failed_share, self.recent.failed_share
-        jumped = usual is not None and now is not None and now >= FAILURE_JUMP * usual
-        if not jumped or self.recent.failed < FEWEST_FAILURES or usual == now:
-            return self.snapshot.warnings
-        facts = {"now": f"{100 * (now or 0):.0f}", "usual": f"{100 * (usual or 0):.1f}"}
-        text = _(
-            "%(now)s %% of the tasks of the last ten minutes failed; of the last day %(usual)s %%."
-        )
-        return (StatusWarning("failure_jump", text % facts), *self.snapshot.warnings)
+        if usual is None or now is None or self.recent.failed < FEWEST_FAILURES:
+            return
+        if now >= FAILURE_JUMP * usual and now > usual:
+            facts = {"now": f"{100 * now:.0f}", "usual": f"{100 * usual:.1f}"}
+            text = _(
+                "%(now)s %% of the tasks of the last ten minutes failed; of the last day "
+                "%(usual)s %%."
+            )
+            yield StatusWarning("failure_jump", text % facts)
+
+    def _late(self) -> Iterator[StatusWarning]:
+        """Yield which schedules nobody runs, or cannot run."""
+        for run in self.schedules:
+            facts = {"name": run.name, "error": run.error}
+            if run.error:
+                text = _("The schedule “%(name)s” cannot run: %(error)s") % facts
+                yield StatusWarning("schedule_error", text, None, run.next_run_at)
+            elif run.is_late:
+                text = _("The schedule “%(name)s” is late: no worker runs schedules.") % facts
+                yield StatusWarning("late_schedule", text, None, run.next_run_at)
 
 
 def definition_slots(using: str, definition_id: int) -> list[tuple[datetime, Counts]]:
@@ -168,6 +193,7 @@ def gather(using: str, period: Period) -> Overview:
         day=total(c for (span, at, _), c in counts.items() if span == HOUR and at >= day_ago),
         failing=failing(seen.time, using),
         longest=longest_running(using),
+        schedules=next_runs(seen.time, using),
     )
 
 

@@ -18,7 +18,7 @@ from django_taskstore.admin.dashboard.overview import Overview
 from django_taskstore.admin.rendering import NOTHING, duration, lasted, pill
 from django_taskstore.rollups import Counts
 from django_taskstore.statistics import QueueState
-from django_taskstore.statistics.troubles import Failing, LongRunning
+from django_taskstore.statistics.troubles import Failing, LongRunning, NextRun
 from django_taskstore.statuses import DefinitionStatus, Status
 
 #: Returns the address of a page, or "" where the user may not go: page, *args, model=…
@@ -211,6 +211,19 @@ def long_rows(seen: Overview, address: Address) -> list[LongRow]:
         )
         for task in seen.longest
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class NextRow:
+    """One line of what comes next."""
+
+    run: NextRun
+    url: str
+
+
+def next_rows(seen: Overview, address: Address) -> list[NextRow]:
+    """Return a line for each of the schedules that are due first."""
+    return [NextRow(run, address("change", run.id, model="schedule")) for run in seen.schedules]
 
 
 def chart_summary(succeeded: int, failed: int) -> str:
