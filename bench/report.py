@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bench import plot
 from bench.contest import Result, Table
 
 
@@ -75,8 +76,11 @@ def as_data(tables: Sequence[Table]) -> dict[str, Any]:
 
 
 def save(tables: Sequence[Table], folder: Path) -> None:
-    """Write results.json and results.md into a folder."""
+    """Write results.json, results.md and a picture of each table into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     data = json.dumps(as_data(tables), indent=2, ensure_ascii=False)
     (folder / "results.json").write_text(data + "\n")
     (folder / "results.md").write_text("\n".join(as_text(table) for table in tables))
+    for number, table in enumerate(tables, 1):
+        if plot.can_draw():
+            plot.draw(table, folder / f"plot-{number}.svg")

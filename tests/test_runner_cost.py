@@ -1,0 +1,45 @@
+"""What a runner costs: sessions while it works."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+
+import pytest
+from django.db import connection
+from django.db.backends.signals import connection_created
+
+from django_taskstore import TaskHandler, enqueue_many
+from django_taskstore.models import Queue, QueuedTask
+from tests.helpers import running, wait_until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@contextlib.contextmanager
+def sessions():
+    """Collect the names of the threads that opened a session."""
+    opened = []
+
+    def keep(**_):
+        opened.append(threading.current_thread().name)
+
+    connection_created.connect(keep)
+    try:
+        yield opened
+    finally:
+        connection_created.disconnect(keep)
+
+
+def test_a_handler_that_reads_a_row_does_not_connect_for_each_task(add_handler):
+    class Reads(TaskHandler):
+        def handle(self):
+            assert Queue.objects.filter(name="default").exists()
+
+    assert connection.settings_dict["CONN_MAX_AGE"] == 0
+    add_handler(Reads)
+    enqueue_many("Reads", [{}] * 300)
+    with sessions() as opened, running(concurrency=4):
+        wait_until(lambda: QueuedTask.objects.filter(status="success").count() == 300)
+    assert any(name.startswith("taskstore-handler") for name in opened)
+    assert len([name for name in opened if name.startswith("taskstore-")]) <= 4 + 3, opened
