@@ -16,7 +16,7 @@ PYTHON ?= $(call works,(3$(comma)11),python3 python3.13 python3.12 python3.11 py
 PYTHON6 ?= $(call works,(3$(comma)12),python3.13 python3.12 python3.14 python3 python)
 comma := ,
 
-.PHONY: help demo test faults lint typecheck docs bench test-django6 build clean
+.PHONY: help demo test faults lint typecheck docs messages bench test-django6 build clean
 
 help:
 	@echo 'make demo          migrate SQLite, run tasks, show what came of them'
@@ -25,6 +25,7 @@ help:
 	@echo 'make lint          ruff, and the order of the layers'
 	@echo 'make typecheck     mypy, strict'
 	@echo 'make docs          build docs/ with warnings as errors'
+	@echo 'make messages      bring the translations up to date; needs gettext'
 	@echo 'make bench         measure on every database (BENCH_ARGS="drain --db sqlite")'
 	@echo 'make test-django6  the suite on the newest Django, with a Python >= 3.12'
 	@echo 'make build         sdist and wheel, checked'
@@ -50,6 +51,12 @@ typecheck: $(STAMPS)/types $(STAMPS)/test
 docs: $(STAMPS)/docs
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
 	@echo 'Open docs/_build/html/index.html'
+
+# -P: the package has a module "queue", which must not take the place of Python's.
+messages: $(STAMPS)/base
+	cd django_taskstore && $(abspath $(BIN)/python) -P -m django makemessages -l de -l fr --no-location \
+		--no-wrap --no-obsolete
+	cd django_taskstore && $(abspath $(BIN)/python) -P -m django compilemessages
 
 bench: $(STAMPS)/bench $(STAMPS)/mysql
 	$(BIN)/python -m bench $(BENCH_ARGS)
@@ -87,7 +94,13 @@ $(STAMPS)/test: $(STAMPS)/base
 	@$(PIP) --editable '.[postgresql]' --group test $(if $(DJANGO),'$(DJANGO)')
 	@touch $@
 
-$(STAMPS)/bench: $(STAMPS)/base
+$(STAMPS)/# -P: the package has a module "queue", which must not take the place of Python's.
+messages: $(STAMPS)/base
+	cd django_taskstore && $(abspath $(BIN)/python) -P -m django makemessages -l de -l fr --no-location \
+		--no-wrap --no-obsolete
+	cd django_taskstore && $(abspath $(BIN)/python) -P -m django compilemessages
+
+bench: $(STAMPS)/base
 	@echo 'Installing what the benchmark needs ...'
 	@$(PIP) --editable '.[postgresql]' --group bench
 	@touch $@

@@ -89,10 +89,9 @@ class BulkVerbAdmin(VerbAdmin):
         term = query.get("q", "")
         if not term:
             return selection
-        listed = reach_of(look(using), selection.status, None, using).narrow(
-            selection.narrow(bulk.rows(using))
-        )
-        found = search(selection.narrow(bulk.rows(using)), listed, term).rows
+        everything = selection.narrow(bulk.rows(using))
+        reach = reach_of(look(using), selection.status, None, using)
+        found = search(everything, reach.narrow(everything), term, at_most=reach.at_most).rows
         keys = found.order_by("-pk").values_list("pk", flat=True)[:MOST_COUNTED]
         return Selection(deleted=selection.deleted, ids=tuple(keys))
 

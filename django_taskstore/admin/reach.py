@@ -95,6 +95,11 @@ class Reach:
     is_whole: bool
     ids: tuple[int, ...] | None = None
 
+    @property
+    def at_most(self) -> int:
+        """How many rows there can be."""
+        return self.top - self.bottom if self.ids is None else len(self.ids)
+
     def narrow(self, tasks: Any) -> Any:
         """Narrow a queryset to these rows."""
         if self.ids is not None:
@@ -117,7 +122,7 @@ def reach_of(landscape: Landscape, status: str, before: int | None, using: str) 
         top = min(before - 1, landscape.newest)
         return Reach(top, top - REACH, is_whole=False)
     if landscape.fits:
-        return Reach(landscape.newest, 0, is_whole=True)
+        return Reach(landscape.newest, landscape.eldest - 1, is_whole=True)
     if status in landscape.found and landscape.found[status].exact:
         active = rows(using).filter(status=Literal(status)).order_by()
         ids = tuple(active.values_list("pk", flat=True)[: MOST_FOUND + 1])

@@ -79,7 +79,7 @@ class TaskChangeList(StoreChangeList):
         self.reach = reach_of(self.landscape, self.selection.status, self.before, everything.db)
         listed: QuerySet[Any] = self.reach.narrow(self.selection.narrow(everything))
         if term:
-            found = search(everything, listed, term)
+            found = search(everything, listed, term, at_most=self.reach.at_most)
             listed, self.searched_all = found.rows, found.is_whole
         return listed
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q, QuerySet, TextField
+from django.db.models import Q, QuerySet, Subquery, TextField
 from django.db.models.functions import Cast
 
 from django_taskstore.admin.filters import is_key
@@ -41,7 +41,7 @@ class Found:
     is_whole: bool = True
 
 
-def search(everything: QuerySet[Any], listed: QuerySet[Any], text: str) -> Found:
+def search(everything: QuerySet[Any], listed: QuerySet[Any], text: str, *, at_most: int) -> Found:
     """Find tasks by what a person typed.
 
     Args:
@@ -49,6 +49,7 @@ def search(everything: QuerySet[Any], listed: QuerySet[Any], text: str) -> Found
         listed: the rows where texts are looked for.
         text: an id, with or without ``#``; ``args:``, ``error:`` or ``worker:`` and a text;
             or a text that any of the three may hold.
+        at_most: how many rows can be listed, to spare a look where they are few.
     """
     match = QUALIFIED.fullmatch(text.strip())
     kind, wanted = match.groups() if match else ("", text.strip())
@@ -56,7 +57,7 @@ def search(everything: QuerySet[Any], listed: QuerySet[Any], text: str) -> Found
         return Found(everything.filter(pk=int(wanted.removeprefix("#"))))
     if kind == "id" or not wanted:
         return Found(everything.none())
-    newest, is_whole = newest_of(listed)
+    newest, is_whole = newest_of(listed) if at_most > AMONG else (listed, True)
     found = Q(pk__in=())
     if kind in ("", "args"):
         found |= Q(pk__in=by_parameters(newest, wanted))
@@ -98,14 +99,14 @@ def shows(value: Any, wanted: str) -> bool:
 
 def by_error(rows: QuerySet[Any], wanted: str) -> list[int]:
     """Return the ids of tasks an attempt of which raised such an error."""
-    eldest = rows.order_by("pk").values_list("pk", flat=True).first()
-    raised = TaskAttempt.objects.using(rows.db).filter(queued_task_id__gte=eldest or 0)
+    eldest = Subquery(rows.order_by("pk").values("pk")[:1])
+    raised = TaskAttempt.objects.using(rows.db).filter(queued_task_id__gte=eldest)
     said = raised.filter(Q(exception_class__icontains=wanted) | Q(message__icontains=wanted))
     keys = said.order_by("-queued_task_id").values_list("queued_task_id", flat=True)
     return list(dict.fromkeys(keys[:MOST_MATCHES]))
 
 
-def workers_named(wanted: str) -> list[UUID]:
+def workers_named(wanted: str) -> Any:
     """Return the ids of workers by their host, their host and process, or their id."""
     try:
         return [UUID(wanted)]
@@ -116,4 +117,4 @@ def workers_named(wanted: str) -> list[UUID]:
         named = Worker.objects.filter(host__iexact=host, pid=int(pid))
     else:
         named = Worker.objects.filter(host__icontains=wanted)
-    return list(named.values_list("pk", flat=True)[:MOST_MATCHES])
+    return named.values("pk")
