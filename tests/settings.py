@@ -67,6 +67,7 @@ INSTALLED_APPS = [
 TASKS = {
     "default": {"BACKEND": "django_taskstore.backends.TaskStoreBackend", "QUEUES": []},
 }
+MAILERS = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}
 MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

@@ -510,6 +510,22 @@ def test_the_worker_makes_the_definitions_of_declared_functions():
 
 
 @pytest.mark.django_db(transaction=True)
+def test_a_receiver_of_an_async_functions_start_may_use_the_orm():
+    started = []
+
+    def note(task_result, **_):
+        started.append(QueuedTask.objects.get(pk=task_result.id).status)
+
+    signals.task_started.connect(note)
+    try:
+        functions.noop_async.enqueue()
+        work_until_empty()
+    finally:
+        signals.task_started.disconnect(note)
+    assert started == ["running"]
+
+
+@pytest.mark.django_db(transaction=True)
 def test_signals_of_running_tasks_come_from_the_workers_threads(seen):
     functions.noop.enqueue()
     places = []

@@ -105,7 +105,7 @@ class TaskFunction:
         """Call the coroutine function and await its end."""
         result = await sync_to_async(self._result)() if self._is_retry else self._result()
         if self.queued_task is not None:
-            await signals.task_started.asend_robust(results.sender(result), task_result=result)
+            await announce_start(result)
         arguments = self._arguments(result, steering)
         return self._keep(await self.declared.func(*arguments, **self.kwargs))
 
@@ -135,6 +135,17 @@ class TaskFunction:
             self._log.add(level, text)
         if self._echo is not None:
             self._echo(level, text)
+
+
+async def announce_start(result: Any) -> None:
+    """Send ``task_started`` from the event loop.
+
+    Django's own receiver only logs. Those of a project may use the ORM, and so need a thread.
+    """
+    if len(signals.task_started.receivers) == 1:
+        signals.task_started.send_robust(results.sender(result), task_result=result)
+    else:
+        await signals.task_started.asend_robust(results.sender(result), task_result=result)
 
 
 def serve(declared: Any, options: dict[str, Any]) -> type[TaskFunction]:

@@ -7,10 +7,12 @@ their tracebacks. It reads attempts, and writes nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from django.core.signals import setting_changed
+from django.dispatch import receiver
 from django.utils import timezone
 
 from django_taskstore.backends.api import (
@@ -48,10 +50,26 @@ COUNTED = (Ending.RETRIED, Ending.FAILED, Ending.CANCELED)
 
 def sender(result: Any) -> type[Any]:
     """Return the class of a result's backend: the sender of Django's signals."""
+    return backend_class(result.backend)
+
+
+@cache
+def backend_class(alias: str) -> type[Any]:
+    """Return the class that TASKS has under an alias.
+
+    Remembered, since Django makes a backend anew in each context, and each task has its own.
+    """
     try:
-        return type(task_backends[result.backend])
+        return type(task_backends[alias])
     except InvalidTaskBackend:  # TASKS no longer names it.
         return BaseTaskBackend
+
+
+@receiver(setting_changed, dispatch_uid="django_taskstore.backends.results")
+def forget(*, setting: str, **_: Any) -> None:
+    """Read TASKS again after a test has changed it."""
+    if setting == "TASKS":
+        backend_class.cache_clear()
 
 
 def metadata(declared: Any, backend: str) -> dict[str, str]:
@@ -200,7 +218,7 @@ def variant(declared: Any, row: QueuedTask, backend: str) -> Any:
         "backend": backend,
     }
     copy = object.__new__(type(declared))
-    for one in fields(declared):
-        value = enqueued.get(one.name, getattr(declared, one.name))
-        object.__setattr__(copy, one.name, value)
+    for name in declared.__dataclass_fields__:
+        value = enqueued[name] if name in enqueued else getattr(declared, name)
+        object.__setattr__(copy, name, value)
     return copy
