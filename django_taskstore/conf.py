@@ -22,8 +22,9 @@ class Defaults:
 
     #: Tasks one worker process runs at the same time.
     MAX_CONCURRENCY: int = 10
-    #: Longest sleep of an idle worker between two looks at its queues.
-    POLL_SECONDS: float = 1.0
+    #: Longest sleep of an idle worker between two looks at its queues; what wakes it ends it
+    #: sooner, and where nothing can, it looks more often by itself.
+    POLL_SECONDS: float = 5.0
     #: How long a claim holds without a heartbeat; after it another worker rescues the task.
     LEASE_SECONDS: float = 60.0
     #: How often a worker renews the leases of what it runs, and looks for expired ones.

@@ -10,13 +10,16 @@ import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 
 from django_taskstore import transitions
 from django_taskstore.claims import Claim, canceled, claim_expired, rows
 from django_taskstore.conf import settings
-from django_taskstore.database.clock import after
+from django_taskstore.database.clock import DueNow, SecondsSince, after
+from django_taskstore.database.expressions import Literal
 from django_taskstore.database.servers import skips_locked
+from django_taskstore.database.statements import Prepared, Statement
 from django_taskstore.database.transactions import repeat_on_conflict, writing
 from django_taskstore.definitions import known
 from django_taskstore.exceptions import Cancel, WorkerLost
@@ -54,6 +57,23 @@ def promote(using: str) -> int:
             return transitions.promote(rows(using).filter(pk__in=ids)) if ids else 0
 
     return repeat_on_conflict(using, transact)
+
+
+def due_in_seconds(using: str) -> float | None:
+    """Return how long until the next scheduled task is due, 0 or less when one is; None: none is.
+
+    Args:
+        using: the database's alias.
+    """
+    since = next_due(using).fetch()
+    return -since[0][0] - DueNow.shift.total_seconds() if since else None
+
+
+@lru_cache(maxsize=10)
+def next_due(using: str) -> Statement:
+    """Compile the SELECT of the earliest due time."""
+    scheduled = Prepared(QueuedTask, using=using).filter(status=Literal(Status.SCHEDULED))
+    return scheduled.order_by("run_after", "id").select(SecondsSince("run_after"), limit=1)
 
 
 @dataclass(frozen=True, slots=True)

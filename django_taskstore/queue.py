@@ -168,7 +168,8 @@ class Template:
 
     def announce(self, task_ids: list[int]) -> None:
         """Wake a worker and send `task_enqueued` once the transaction has committed."""
-        notifier.wake(self.columns["queue_name"], self.using)
+        waits = self.columns["status"] == Status.SCHEDULED
+        notifier.wake(notifier.ANYTHING if waits else self.columns["queue_name"], self.using)
         facts = {
             "task_id": task_ids[0] if task_ids else None,
             "task_ids": task_ids,

@@ -13,6 +13,8 @@ from django.dispatch import Signal
 #: Definitions were canceled, activated, deleted or restored; sent inside the transaction.
 definitions_changed = Signal()
 task_enqueued = Signal()
+#: People have moved tasks or queues; sent in their transaction, with `using`.
+queues_changed = Signal()
 #: A runner starts in this process; sent with `worker`, its id, and `queues`.
 worker_started = Signal()
 #: The two that every task sends; their receivers are looked up once.

@@ -19,6 +19,7 @@ from django_taskstore.claims.taking import (
     claim,
     claim_expired,
     claim_next,
+    has_waiting,
 )
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "claim",
     "claim_expired",
     "claim_next",
+    "has_waiting",
     "held_group",
     "renew",
     "report",

@@ -67,13 +67,34 @@ def claim(
 @lru_cache(maxsize=1_000)
 def waiting(queue_name: str, limit: int, without: frozenset[int], using: str) -> Statement:
     """Compile the SELECT that finds and locks the next tasks of a queue."""
-    queued = transitions.queued(Prepared(QueuedTask, using=using).filter(queue_name=queue_name))
-    if without:
-        queued = queued.exclude(definition_id__in=without)
-    next_ones = queued.select_for_update(skip_locked=skips_locked(using)).order_by(*ORDER)
+    found = queued(queue_name, without, using)
+    next_ones = found.select_for_update(skip_locked=skips_locked(using)).order_by(*ORDER)
     plain = [name for name in COLUMNS if name not in TIMES]
     printed = [Cast(name, TextField()) for name in TIMES]
     return next_ones.select(*plain, SecondsSince("run_after"), *printed, limit=limit)
+
+
+def queued(queue_name: str, without: frozenset[int], using: str) -> Prepared:
+    """Return the waiting tasks of a queue that this process can run."""
+    rows = transitions.queued(Prepared(QueuedTask, using=using).filter(queue_name=queue_name))
+    return rows.exclude(definition_id__in=without) if without else rows
+
+
+def has_waiting(queue_name: str, *, using: str, without: Collection[int] = ()) -> bool:
+    """Tell whether a queue has something to claim, without a lock or a transaction.
+
+    Args:
+        queue_name: the queue.
+        using: the database's alias.
+        without: ids of definitions to step over.
+    """
+    return bool(one_waiting(queue_name, frozenset(without), using).fetch())
+
+
+@lru_cache(maxsize=1_000)
+def one_waiting(queue_name: str, without: frozenset[int], using: str) -> Statement:
+    """Compile the SELECT that looks whether a queue has work."""
+    return queued(queue_name, without, using).order_by(*ORDER).select("id", limit=1)
 
 
 @lru_cache(maxsize=100)

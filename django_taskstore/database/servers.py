@@ -97,6 +97,19 @@ def is_sqlite(using: str) -> bool:
     return connections[using].vendor == "sqlite"
 
 
+def is_file(using: str) -> bool:
+    """Tell whether the database is a file that other processes write too."""
+    connection: Any = connections[using]
+    return connection.vendor == "sqlite" and not connection.is_in_memory_db()
+
+
+def file_version(using: str) -> int:
+    """Return a number that changes with each commit of another connection (SQLite, PRAGMA)."""
+    with connections[using].cursor() as cursor:
+        cursor.execute("PRAGMA data_version")
+        return int(cursor.fetchone()[0])
+
+
 def is_postgresql(using: str) -> bool:
     """Tell whether the database can wake a worker by NOTIFY."""
     return connections[using].vendor == "postgresql"

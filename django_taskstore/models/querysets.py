@@ -65,11 +65,11 @@ class QueuedTaskQuerySet(models.QuerySet[Any]):
 
     def resume(self) -> int:
         """Let paused tasks be claimed again."""
-        return self._transact(lambda: transitions.resume(self))
+        return self._transact(lambda: self._told(transitions.resume(self)))
 
     def restart(self) -> int:
         """Queue finished tasks once more in their own rows."""
-        return self._transact(lambda: transitions.restart(self))
+        return self._transact(lambda: self._told(transitions.restart(self)))
 
     def soft_delete(self) -> int:
         """Hide tasks that do not run; waiting ones are canceled by it."""
@@ -107,6 +107,11 @@ class QueuedTaskQuerySet(models.QuerySet[Any]):
                 return work()
 
         return repeat_on_conflict(using, transact)
+
+    def _told(self, changed: int) -> int:
+        """Tell idle runners that there may be work."""
+        signals.queues_changed.send_robust(self.model, using=self._writes_to())
+        return changed
 
     def _writes_to(self) -> str:
         return getattr(self, "_db", None) or router.db_for_write(self.model)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import uuid
 
-from django.db import models
+from django.db import models, router
 from django.utils.translation import gettext_lazy as _
 
+from django_taskstore import signals
 from django_taskstore.database.clock import DatabaseNow
 from django_taskstore.database.fields import ByteText
 from django_taskstore.validation import LONGEST_QUEUE_NAME
@@ -46,7 +47,7 @@ class Queue(models.Model):
         rows = Queue.objects.filter(pk=self.pk, paused_at=None).update(
             paused_at=DatabaseNow(), paused_by=by, pause_reason=reason
         )
-        self.refresh_from_db()
+        self._tell()
         return rows > 0
 
     def resume(self) -> bool:
@@ -54,12 +55,17 @@ class Queue(models.Model):
         rows = Queue.objects.filter(pk=self.pk, paused_at__isnull=False).update(
             paused_at=None, paused_by="", pause_reason=""
         )
-        self.refresh_from_db()
+        self._tell()
         return rows > 0
 
     def request_stop(self) -> None:
         """Ask every runner of this queue that started before now to leave it."""
         Queue.objects.filter(pk=self.pk).update(stop_requested_at=DatabaseNow())
+        self._tell()
+
+    def _tell(self) -> None:
+        """Let idle runners look again, and read the row as it is now."""
+        signals.queues_changed.send_robust(Queue, using=router.db_for_write(Queue))
         self.refresh_from_db()
 
 

@@ -19,7 +19,7 @@ from django_taskstore.database.errors import is_conflict, is_outage
 from django_taskstore.database.hygiene import drop
 from django_taskstore.definitions import mirror
 from django_taskstore.executor import Execution
-from django_taskstore.notifier import WINDOW_SECONDS
+from django_taskstore.notifier import ANYTHING
 from django_taskstore.outcomes import Outcome
 from django_taskstore.rollups import Recorder
 from django_taskstore.runner.exchange import Exchange
@@ -28,6 +28,8 @@ from django_taskstore.runner.in_flight import InFlight
 from django_taskstore.runner.mailbox import Mailbox
 from django_taskstore.runner.pace import Pace
 from django_taskstore.runner.pool import HURRY_SECONDS, InlinePool, Pool
+from django_taskstore.runner.vigil import Vigil
+from django_taskstore.statuses import Ending
 
 logger = logging.getLogger("django_taskstore.worker")
 
@@ -36,6 +38,8 @@ GRACE_SECONDS = 1.5
 #: What was claimed ahead and has not started after this goes back to its queue.
 GIVE_BACK_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 5.0
+#: What sends a task back to wait for its time.
+POSTPONED = frozenset({Ending.RETRIED, Ending.SNOOZED})
 
 
 class Dispatcher:
@@ -58,7 +62,7 @@ class Dispatcher:
     ) -> None:
         self.identity = identity
         self.using = identity.using
-        self.poll_seconds = poll_seconds
+        self.vigil = Vigil(poll_seconds)
         self.max_tasks = max_tasks
         self.in_flight = InFlight()
         self.released = 0
@@ -73,8 +77,6 @@ class Dispatcher:
         self._promote_at = 0.0
         self._promoted = 0
         self._pause_seconds = 0.0
-        self._looked_at = 0.0
-        self._look_again_at = 0.0
         self._stopping = False
         self._is_quiet = False
         self._deadline: float | None = None
@@ -82,13 +84,18 @@ class Dispatcher:
 
     # From other threads and from signal handlers.
 
-    def wake(self) -> None:
-        """End the current sleep, and look once more when the senders' window is over.
+    def hear(self, queue_name: str) -> None:
+        """Take a wake-up for a queue, or for ANYTHING.
 
-        A wake-up within WINDOW_SECONDS of another is not sent: what it would have told of
-        was committed before that second look.
+        With a backlog it changes nothing: the next round comes when there is room for one.
         """
-        self._look_again_at = time.monotonic() + WINDOW_SECONDS
+        if queue_name == ANYTHING or self._exchange.serves(queue_name):
+            self.vigil.woken(fully=queue_name == ANYTHING)
+            if not self._exchange.has_more:
+                self._mailbox.ring()
+
+    def wake(self) -> None:
+        """End the current sleep."""
         self._mailbox.ring()
 
     def finished(self, execution: Execution, outcome: Outcome) -> None:
@@ -148,13 +155,17 @@ class Dispatcher:
         Args:
             promote: look for due tasks now, not only when the last look is a poll ago.
         """
-        self._looked_at = time.monotonic()
+        if self.vigil.begin():
+            self._exchange.forget_switches()
+            self._promote_at = 0.0
         if not self.is_prepared:
             self._prepare()
         if promote or time.monotonic() >= self._promote_at:
             self._promote()
         self._collect()
-        return self._trade(self._room())
+        moved = self._trade(self._room())
+        self.vigil.learn(found=moved > 0)
+        return moved
 
     def settle(self) -> int:
         """Record what has finished and claim nothing; return how many tasks ended."""
@@ -166,7 +177,7 @@ class Dispatcher:
         self._give_back()
         while self._is_busy() and self._remaining_seconds() > 0:
             if self.guarded(self.settle):
-                self._wait(min(self._remaining_seconds(), self.poll_seconds))
+                self._wait(min(self._remaining_seconds(), LONGEST_PAUSE_SECONDS))
             else:
                 self._wait(min(self._remaining_seconds(), self._pause_seconds))
         if self._is_busy():
@@ -189,9 +200,11 @@ class Dispatcher:
         self.is_prepared = True
 
     def _promote(self) -> None:
-        self._promoted = maintenance.promote(self.using)
-        is_full = self._promoted == maintenance.PROMOTE_LIMIT
-        self._promote_at = time.monotonic() + (0 if is_full else self.poll_seconds)
+        due_in = maintenance.due_in_seconds(self.using)
+        is_due = due_in is not None and due_in <= 0
+        self._promoted = maintenance.promote(self.using) if is_due else 0
+        nap_seconds = 0.0 if self._promoted else self.vigil.due_nap_seconds(due_in)
+        self._promote_at = time.monotonic() + nap_seconds
 
     def _room(self) -> int:
         """Return how many tasks to claim: the free slots, and what will start very soon."""
@@ -221,12 +234,19 @@ class Dispatcher:
         self._collect()
         ended, claims = self._exchange.trade(room)
         self.in_flight.remove(outcome.claim for outcome in ended)
+        self._plan(ended)
         executions = list(self._exchange.executions(claims))
         self._taken += len(executions)
         self.in_flight.add(executions)
         self._refill_at = self._pace.ahead // 2
         self.pool.submit(executions)
         return len(ended) + len(claims)
+
+    def _plan(self, ended: list[Outcome]) -> None:
+        """Look at due times when the first of these tasks is due again."""
+        waits = [one.wait_seconds for one in ended if one.ending in POSTPONED]
+        if waits:
+            self._promote_at = min(self._promote_at, time.monotonic() + min(waits))
 
     def _collect(self) -> None:
         """Hand finished outcomes to the exchange, and learn how fast they come."""
@@ -249,9 +269,7 @@ class Dispatcher:
 
     def _nap_seconds(self) -> float:
         """Return how long to sleep when there is nothing to do."""
-        if self._looked_at >= self._look_again_at:
-            return self.poll_seconds
-        return min(self.poll_seconds, max(0.0, self._look_again_at - time.monotonic()))
+        return min(self.vigil.nap_seconds(), max(0.0, self._promote_at - time.monotonic()))
 
     def guarded(self, work: Callable[[], object]) -> bool:
         """Do some work; after a fault wait longer each time instead of ending."""
@@ -305,5 +323,5 @@ class Dispatcher:
 
     def _remaining_seconds(self) -> float:
         if self._deadline is None:
-            return self.poll_seconds
+            return LONGEST_PAUSE_SECONDS
         return max(0.0, self._deadline - time.monotonic())

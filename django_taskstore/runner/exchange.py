@@ -70,6 +70,8 @@ class Exchange:
             return [], []
         if self._alone:
             return self._record_alone(), []
+        if self.found_nothing and not self.pending and not self._any_waiting(queues):
+            return [], []
         fresh = [outcome for outcome in self.pending if not outcome.landed]
 
         def transact() -> tuple[list[Outcome], list[Claim]]:
@@ -136,6 +138,20 @@ class Exchange:
         self._turn += 1
         first = self._turn % len(queues) if queues else 0
         return queues[first:] + queues[:first]
+
+    def forget_switches(self) -> None:
+        """Read at the next claim what operators asked of queues."""
+        self._switches_at = float("-inf")
+
+    def _any_waiting(self, queues: list[str]) -> bool:
+        """Look without a transaction: an idle runner looks often."""
+        return any(
+            claiming.has_waiting(name, using=self.using, without=self._without) for name in queues
+        )
+
+    def serves(self, queue_name: str) -> bool:
+        """Tell whether this runner takes tasks of a queue."""
+        return ALL_QUEUES in self.identity.queues or queue_name in self.identity.queues
 
     def _claim(self, queues: list[str], room: int) -> list[Claim]:
         claimed: list[Claim] = []

@@ -13,9 +13,8 @@ from collections.abc import Sequence
 from django.db import connections
 
 from django_taskstore.conf import settings
-from django_taskstore.database.servers import is_postgresql
 from django_taskstore.definitions import queue_database
-from django_taskstore.notifier import Listener
+from django_taskstore.notifier import Watcher, watch
 from django_taskstore.runner.dispatcher import Dispatcher
 from django_taskstore.runner.exchange import ALL_QUEUES
 from django_taskstore.runner.heartbeat import Heartbeat, Identity, announce, withdraw
@@ -160,7 +159,8 @@ class TaskQueueRunner:
         )
 
     def _run(self, dispatcher: Dispatcher, until_empty: bool) -> None:  # noqa: FBT001 - a thread's target
-        heartbeat, listener = self._heartbeat(dispatcher), listen(dispatcher)
+        heartbeat, watcher = self._heartbeat(dispatcher), watch(dispatcher.using, dispatcher.hear)
+        dispatcher.vigil.watcher = watcher
         dispatcher.pool = HandlerThreads(
             self.concurrency, dispatcher.finished, dispatcher.usual_seconds
         )
@@ -176,7 +176,7 @@ class TaskQueueRunner:
             dispatcher.guarded(lambda: withdraw(dispatcher.identity))
         finally:
             dispatcher.pool.stop()
-            end([heartbeat] if listener is None else [heartbeat, listener])
+            end([heartbeat] if watcher is None else [heartbeat, watcher])
             connections.close_all()
 
 
@@ -186,22 +186,13 @@ def tell_started(identity: Identity) -> None:
     worker_started.send_robust(TaskQueueRunner, worker=identity.id, queues=queues)
 
 
-def end(threads: Sequence[Heartbeat | Listener]) -> None:
+def end(threads: Sequence[Heartbeat | Watcher]) -> None:
     """End helper threads and give them a moment to close their connections."""
     for thread in threads:
         thread.stop()
     for thread in threads:
         if thread.is_alive():
             thread.join(HELPERS_SECONDS)
-
-
-def listen(dispatcher: Dispatcher) -> Listener | None:
-    """Start a listener that wakes the dispatcher, where the database has one to offer."""
-    if not (is_postgresql(dispatcher.using) and settings.NOTIFY):
-        return None
-    listener = Listener(dispatcher.using, lambda _queue_name: dispatcher.wake())
-    listener.start()
-    return listener
 
 
 def positive(name: str, given: float | None, default: float) -> float:

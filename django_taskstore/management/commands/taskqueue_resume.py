@@ -9,7 +9,6 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from django_taskstore import notifier
 from django_taskstore.management.arguments import StoreCommand, find_queues
 from django_taskstore.management.readiness import ready_database
 
@@ -39,7 +38,6 @@ exit codes: 0 resumed · 2 wrong usage, or no such queue · 3 database not ready
         using = ready_database()
         for queue in find_queues(options["queues"], using):
             changed = queue.resume()
-            notifier.wake(queue.name, using)
             if options["verbosity"]:
                 text = f"Resumed {queue.name}." if changed else f"{queue.name} was not paused."
                 self.stdout.write(self.style.SUCCESS(text) if changed else text)

@@ -15,7 +15,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.db.models import Q
 
-from django_taskstore import claims, notifier
+from django_taskstore import claims
 from django_taskstore.database.clock import DatabaseNow
 from django_taskstore.database.expressions import Literal
 from django_taskstore.management.arguments import (
@@ -80,7 +80,6 @@ exit codes: 0 nothing runs any more (or --no-wait) · 2 wrong usage, or no such 
             return
         for queue in queues:
             queue.request_stop()
-            notifier.wake(queue.name, using)
         names = ", ".join(queue.name for queue in queues)
         self._say(f"Asked the runners of {names} to stop.")
         if options["no_wait"]:
