@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from django_taskstore.database.clock import SecondsSince
 from django_taskstore.database.transactions import repeat_on_conflict, writing
 from django_taskstore.exceptions import InvalidRecurrence
 from django_taskstore.scheduler.firing import attempt, mark, schedules
@@ -44,6 +45,13 @@ def run_due(using: str, *, should_stop: Callable[[], bool] = never) -> int:
         # A look that got nothing done met other runners, who are at it.
         if len(ids) < SCHEDULES_A_LOOK or not done:
             return enqueued
+
+
+def due_in_seconds(using: str) -> float | None:
+    """Return how long until the next schedule is due, by the database's clock; None: none is."""
+    planned = schedules(using).active().filter(next_run_at__isnull=False)
+    since = planned.order_by("next_run_at", "id").values_list(SecondsSince("next_run_at"))[:1]
+    return next((-seconds for (seconds,) in since), None)
 
 
 def set_initial_runs(using: str) -> int:

@@ -24,13 +24,16 @@ logger = logging.getLogger("django_taskstore.worker")
 #: How often rows that were written past `Schedule.save` are looked for.
 UNPLANNED_SECONDS = 30.0
 LONGEST_PAUSE_SECONDS = 5.0
+#: While another runner is at what is due.
+SHORTEST_NAP_SECONDS = 0.05
 
 
 class ScheduleRunner:
     """Puts the tasks of due schedules on their queues; any number may run at once.
 
     Args:
-        poll_seconds: the time between two looks; POLL_SECONDS by default.
+        poll_seconds: the longest time between two looks; POLL_SECONDS by default. It sleeps
+            no longer than until the next schedule that it knows is due.
 
     Raises:
         ValueError: poll_seconds is not above 0.
@@ -46,6 +49,7 @@ class ScheduleRunner:
         self._prepared = False
         self._unplanned_at = 0.0
         self._pause_seconds = 0.0
+        self._nap_seconds = self.poll_seconds
 
     @property
     def is_running(self) -> bool:
@@ -91,7 +95,7 @@ class ScheduleRunner:
         try:
             while not self._stopping.is_set():
                 well = self._guarded(self._look)
-                self._stopping.wait(self.poll_seconds if well else self._pause_seconds)
+                self._stopping.wait(self._nap_seconds if well else self._pause_seconds)
         finally:
             connections.close_all()
 
@@ -103,6 +107,9 @@ class ScheduleRunner:
             self._unplanned_at = time.monotonic() + UNPLANNED_SECONDS
             self.set_initial_runs()
         passes.run_due(self.using, should_stop=self._stopping.is_set)
+        due_in = passes.due_in_seconds(self.using)
+        due_in = self.poll_seconds if due_in is None else max(due_in, SHORTEST_NAP_SECONDS)
+        self._nap_seconds = min(self.poll_seconds, due_in)
 
     def _guarded(self, work: Callable[[], object]) -> bool:
         """Do some work; after a fault wait longer each time instead of ending."""
