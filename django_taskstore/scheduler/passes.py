@@ -63,7 +63,7 @@ def set_initial_runs(using: str) -> int:
     Args:
         using: the database's alias.
     """
-    ids = list(schedules(using).unplanned().order_by("id").values_list("pk", flat=True))
+    ids = list(schedules(using).unplanned().order_by().values_list("pk", flat=True))
     return sum(repeat_on_conflict(using, lambda pk=pk: plan_first(pk, using)) for pk in ids)  # type: ignore[misc]
 
 
