@@ -177,6 +177,11 @@ class TaskHandler:
         return {**parameters, **cleaned}
 
     @classmethod
+    def row_metadata(cls) -> dict[str, Any]:
+        """Return what each of its tasks carries for a worker that has not the handler: a rescue."""
+        return {"on_lost": "fail"} if cls.on_lost == "fail" else {}
+
+    @classmethod
     def using(cls, **options: Any) -> BoundHandler:
         """Choose queue, priority, time or attempts for what is enqueued next.
 

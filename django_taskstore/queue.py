@@ -223,8 +223,6 @@ def pick(given: Any, handler: HandlerClass | None, name: str, otherwise: Any) ->
 
 
 def task_metadata(options: Options, handler: HandlerClass | None) -> dict[str, Any]:
-    """Return the metadata, which also carries what a rescue must know without the handler."""
+    """Return the metadata, with what the handler wants known where it is not."""
     metadata = validate_parameters(options.metadata, limit_bytes=settings.MAX_PARAMETERS_BYTES)
-    if handler is not None and handler.on_lost == "fail":
-        return {**metadata, "on_lost": "fail"}
-    return metadata
+    return metadata if handler is None else {**metadata, **handler.row_metadata()}

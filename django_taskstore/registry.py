@@ -51,6 +51,8 @@ class HandlerClass(Protocol):
 
     def clean_parameters(self, parameters: dict[str, Any]) -> dict[str, Any]: ...
 
+    def row_metadata(self) -> dict[str, Any]: ...
+
 
 Handler = TypeVar("Handler", bound=type[Any])
 #: Returns the handler of a row's alias, parameters and metadata, or None if it knows none.

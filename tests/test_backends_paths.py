@@ -9,8 +9,8 @@ import pytest
 from django.core.exceptions import SuspiciousOperation
 from django.core.signing import Signer
 
-from django_taskstore import TaskQueueRunner
-from django_taskstore.backends import paths
+from django_taskstore import TaskQueueRunner, enqueue
+from django_taskstore.backends import paths, signing
 from django_taskstore.backends.api import TaskResultStatus, task_backends
 from django_taskstore.exceptions import HandlerImportFailed
 from django_taskstore.models import QueuedTask, TaskAttempt, TaskDefinition
@@ -79,7 +79,7 @@ def test_a_path_that_nobody_signed_is_refused_before_any_import(unseen, path):
         "forged",
         7,
         Signer(salt="another").signature(f"{UNSEEN}.wanted"),
-        paths.metadata("tests.testapp.functions.noop")["signature"],
+        signing.sign("tests.testapp.functions.noop")["signature"],
     ],
     ids=["none", "empty", "forged", "number", "other salt", "other path"],
 )
@@ -91,7 +91,7 @@ def test_a_signature_must_be_this_projects_and_this_paths(unseen, signature):
 
 def test_a_signed_path_is_imported_and_run(unseen):
     path = f"{UNSEEN}.wanted"
-    row = add_task(path, parameters=CALL, metadata=paths.metadata(path))
+    row = add_task(path, parameters=CALL, metadata=signing.sign(path))
     assert path not in registry
     task = run_once(row)
     assert (task.status, task.output) == ("success", "wanted")
@@ -103,13 +103,29 @@ def test_whoever_enqueues_signs(unseen):
     declared = import_module(unseen).wanted
     result = declared.enqueue()
     metadata = QueuedTask.objects.get(pk=result.id).metadata
-    assert paths.is_signed(declared.module_path, metadata)
+    assert signing.is_signed(declared.module_path, metadata)
     assert metadata["backend"] == "default"
+
+
+def test_a_row_that_people_enqueue_is_signed_where_the_function_is_known(unseen):
+    path = f"{unseen}.wanted"
+    assert signing.SIGNATURE not in enqueue_by_alias(path, known=False).metadata
+    import_module(unseen)
+    task = enqueue_by_alias(path, known=True)
+    assert signing.is_signed(path, task.metadata)
+    assert task.parameters == {"args": [], "kwargs": {}}
+
+
+def enqueue_by_alias(path, *, known):
+    """Enqueue as the admin, the command line and schedules do."""
+    TaskDefinition.objects.get_or_create(alias=path)
+    assert (path in registry) is known
+    return enqueue(path)
 
 
 def test_a_signature_survives_a_change_of_the_secret_key(unseen, settings):
     path = f"{UNSEEN}.wanted"
-    row = add_task(path, parameters=CALL, metadata=paths.metadata(path))
+    row = add_task(path, parameters=CALL, metadata=signing.sign(path))
     settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
     settings.SECRET_KEY = "a new one"
     assert run_once(row).status == "success"
@@ -117,14 +133,14 @@ def test_a_signature_survives_a_change_of_the_secret_key(unseen, settings):
 
 def test_a_signed_path_must_still_lead_to_a_task(unseen):
     path = f"{UNSEEN}.helper"
-    task = run_once(add_task(path, parameters=CALL, metadata=paths.metadata(path)))
+    task = run_once(add_task(path, parameters=CALL, metadata=signing.sign(path)))
     assert task.status == "failed"
     assert "does not point to a task" in task.attempt_records.get().message
 
 
 @pytest.mark.parametrize("path", [f"{UNSEEN}.gone", "tests.testapp.nowhere.gone"])
 def test_a_signed_path_that_this_process_cannot_import_is_left_to_others(unseen, path, caplog):
-    row = add_task(path, parameters=CALL, metadata=paths.metadata(path))
+    row = add_task(path, parameters=CALL, metadata=signing.sign(path))
     runner = TaskQueueRunner()
     for _ in range(2):
         runner.run_once()

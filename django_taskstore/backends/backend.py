@@ -13,7 +13,7 @@ from django.apps import apps
 from django.core import checks
 from django.utils import timezone
 
-from django_taskstore.backends import paths, results
+from django_taskstore.backends import results
 from django_taskstore.backends.api import BaseTaskBackend, InvalidTask, signals
 from django_taskstore.backends.arguments import write_arguments
 from django_taskstore.backends.options import option_problems
@@ -74,7 +74,7 @@ class TaskStoreBackend(BaseTaskBackend):
             priority=task.priority,
             run_after=task.run_after,
             max_attempts=handler.options["max_attempts"],
-            metadata=results.metadata(task, self.alias) | paths.metadata(task.module_path),
+            metadata=results.metadata(task, self.alias),
         )
         result = results.of_row(row, task)
         signals.task_enqueued.send(type(self), task_result=result)

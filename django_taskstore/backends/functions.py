@@ -18,6 +18,7 @@ from django.utils.text import capfirst
 from django_taskstore.backends import results
 from django_taskstore.backends.api import TaskContext, normalize_json, signals
 from django_taskstore.backends.arguments import read_arguments, write_arguments
+from django_taskstore.backends.signing import sign
 from django_taskstore.context import TaskContext as Steering
 from django_taskstore.registry import registry
 
@@ -93,6 +94,12 @@ class TaskFunction:
             parameters: that form, or an object of named arguments, as people type it.
         """
         return write_arguments(*read_arguments(parameters))
+
+    @classmethod
+    def row_metadata(cls) -> dict[str, Any]:
+        """Return what each of its tasks carries: how it is lost, and the proof of its path."""
+        on_lost = {"on_lost": "fail"} if cls.options["on_lost"] == "fail" else {}
+        return {**on_lost, **sign(cls.alias)}
 
     def call(self, steering: Steering | None = None) -> bool:
         """Call the function."""

@@ -12,35 +12,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.core.exceptions import SuspiciousOperation
-from django.core.signing import BadSignature, Signer
 from django.utils.module_loading import import_string
 
 from django_taskstore.backends.api import Task
 from django_taskstore.backends.arguments import are_arguments
 from django_taskstore.backends.functions import TaskFunction, registered
+from django_taskstore.backends.signing import is_signed
 from django_taskstore.backends.tasks import serve
 from django_taskstore.exceptions import HandlerImportFailed
 from django_taskstore.registry import registry
-
-SIGNATURE = "signature"
-
-
-def signer() -> Signer:
-    """Return what signs paths."""
-    return Signer(salt="django_taskstore.backends")
-
-
-def metadata(path: str) -> dict[str, str]:
-    """Return the proof that a process of this project has declared a task under this path."""
-    return {SIGNATURE: signer().signature(path)}
-
-
-def is_signed(path: str, metadata: Mapping[str, Any]) -> bool:
-    """Tell whether a row's metadata proves its path."""
-    try:
-        return signer().unsign(f"{path}:{metadata.get(SIGNATURE)}") == path
-    except BadSignature:
-        return False
 
 
 def find(path: str, parameters: Mapping[str, Any], metadata: Mapping[str, Any]) -> Any:
