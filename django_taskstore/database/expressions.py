@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from django.db.models import BooleanField, CharField, Expression, F, IntegerField, Subquery
+from django.db.models import CharField, Expression, F, IntegerField, Lookup, Subquery
 
 Sql = tuple[str, tuple[Any, ...]]
 
@@ -50,42 +50,36 @@ class RowCount(Subquery):
     output_field = IntegerField()
 
 
-class OneOf(Expression):
+class OneOf(Lookup):
     """A condition: a column holds one of many whole numbers.
 
     Django's ``__in`` prepares, compiles and binds each number by itself, which for the 500
     ids of a round costs more than the statement. PostgreSQL takes them as one array, the
-    others as numbers in the text.
+    others as numbers in the text. It is a lookup because Django compares any other condition
+    with 1 on MySQL, and that hides the primary key from the planner: it then locks the whole
+    backlog by another index.
 
     Args:
         column: a field's name.
         numbers: at least one; EACH for those given when a prepared statement runs.
     """
 
-    conditional = True
+    prepare_rhs = False
 
-    def __init__(self, column: str, numbers: Collection[int] | Each) -> None:
-        super().__init__(output_field=BooleanField())
-        self.column: Any = F(column)
-        self.numbers = numbers if isinstance(numbers, Each) else [int(one) for one in numbers]
-        if not self.numbers:
+    def __init__(self, column: Any, numbers: Collection[int] | Each) -> None:
+        known = numbers if isinstance(numbers, Each) else [int(one) for one in numbers]
+        if not known:
             raise ValueError("OneOf needs at least one number; an empty set matches no row.")
-
-    def get_source_expressions(self) -> list[Any]:
-        return [self.column]
-
-    def set_source_expressions(self, exprs: Any) -> None:
-        (self.column,) = exprs
+        super().__init__(F(column) if isinstance(column, str) else column, known)
 
     def as_sql(self, compiler: Any, connection: Any) -> Sql:
-        column, params = compiler.compile(self.column)
-        known = isinstance(self.numbers, list)
-        listed = ",".join(map(str, self.numbers)) if known else EACH_TEXT  # type: ignore[arg-type]
+        column, params = self.process_lhs(compiler, connection)
+        listed = ",".join(map(str, self.rhs)) if isinstance(self.rhs, list) else EACH_TEXT
         return f"{column} IN ({listed})", tuple(params)
 
     def as_postgresql(self, compiler: Any, connection: Any) -> Sql:
-        column, params = compiler.compile(self.column)
-        return f"{column} = ANY(%s::bigint[])", (*params, self.numbers)
+        column, params = self.process_lhs(compiler, connection)
+        return f"{column} = ANY(%s::bigint[])", (*params, self.rhs)
 
 
 class Incoming(Expression):
