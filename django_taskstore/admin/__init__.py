@@ -11,6 +11,7 @@ from django_taskstore.admin.dashboard.page import DashboardAdmin
 from django_taskstore.admin.definitions import TaskDefinitionAdmin
 from django_taskstore.admin.queued_tasks import QueuedTaskAdmin
 from django_taskstore.admin.queues import QueueAdmin
+from django_taskstore.admin.schedules import ScheduleAdmin
 from django_taskstore.admin.workers import WorkerAdmin
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "DashboardAdmin",
     "QueueAdmin",
     "QueuedTaskAdmin",
+    "ScheduleAdmin",
     "TaskDefinitionAdmin",
     "WorkerAdmin",
 ]

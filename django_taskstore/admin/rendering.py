@@ -15,7 +15,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from django_taskstore.statuses import DefinitionStatus, Ending, Status
+from django_taskstore.statuses import DefinitionStatus, Ending, ScheduleStatus, Status
 
 #: Beside the word, so that nobody needs to tell colours apart.
 GLYPHS: dict[str, str] = {
@@ -27,6 +27,8 @@ GLYPHS: dict[str, str] = {
     Status.CANCELED: "⊘",
     Status.PAUSED: "‖",
     DefinitionStatus.ACTIVE: "✓",
+    ScheduleStatus.INACTIVE: "‖",
+    ScheduleStatus.COMPLETED: "■",
     Ending.SUCCEEDED: "✓",
     Ending.RETRIED: "↻",
     Ending.SNOOZED: "◷",
