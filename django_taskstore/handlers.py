@@ -7,11 +7,11 @@ share one. It may not end its task; the executor does.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, ClassVar
-
-from django.utils import timezone
 
 from django_taskstore import queue
 from django_taskstore.backoff import Backoff
@@ -244,11 +244,11 @@ class Log:
 
     def add(self, level: str, text: str, *, now: datetime | None = None) -> None:
         """Append a line, or once the log is full a line that says so."""
-        stamp = (now or timezone.now()).strftime("%Y-%m-%d %H:%M:%S")
-        line = f"[{stamp}] {level}: {storable_text(text)}"
-        size = len(line.encode()) + 1
         if self._full:
             return
+        stamp = stamp_of(int(time.time() if now is None else now.timestamp()))
+        line = f"[{stamp}] {level}: {storable_text(text)}"
+        size = (len(line) if line.isascii() else len(line.encode())) + 1
         if self._bytes + size > settings.MAX_DETAILS_BYTES:
             self._full = True
             line = f"[{stamp}] {ERROR}: The log is full; later lines are dropped."
@@ -265,6 +265,12 @@ class Log:
 
     def __str__(self) -> str:
         return "\n".join(self._lines)
+
+
+@lru_cache(maxsize=4)
+def stamp_of(second: int) -> str:
+    """Return a time as log lines begin, in UTC; most share their second with the one before."""
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def errors_of(form: Any) -> str:

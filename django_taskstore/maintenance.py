@@ -65,7 +65,7 @@ def due_in_seconds(using: str) -> float | None:
     Args:
         using: the database's alias.
     """
-    since = next_due(using).fetch()
+    since = next_due(using).fetch(limit=1)
     return -since[0][0] - DueNow.shift.total_seconds() if since else None
 
 
@@ -73,7 +73,7 @@ def due_in_seconds(using: str) -> float | None:
 def next_due(using: str) -> Statement:
     """Compile the SELECT of the earliest due time."""
     scheduled = Prepared(QueuedTask, using=using).filter(status=Literal(Status.SCHEDULED))
-    return scheduled.order_by("run_after", "id").select(SecondsSince("run_after"), limit=1)
+    return scheduled.order_by("run_after", "id").select(SecondsSince("run_after"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,11 +143,14 @@ def json_problem(value: Any, *, limit_bytes: int) -> str | None:
 
     A value that a round trip would change is refused too: keys that are not text, tuples.
     """
-    path = foreign_part(value)
-    if path:
-        return path
+    problem = None if is_plain(value) else foreign_part(value)
+    if problem:
+        return problem
     try:
-        size = len(json.dumps(value, ensure_ascii=False).encode("utf-8"))
+        # In ASCII no text is shorter than in UTF-8, and the encoder need not be made anew.
+        size = len(json.dumps(value))
+        if size > limit_bytes:
+            size = len(json.dumps(value, ensure_ascii=False).encode("utf-8"))
     except ValueError:  # Python refuses to write integers of more than 4,300 digits.
         return "hold a number with more digits than can be written; pass it as text"
     if size > limit_bytes:
@@ -156,6 +159,27 @@ def json_problem(value: Any, *, limit_bytes: int) -> str | None:
             "file's name"
         )
     return None
+
+
+def is_plain(value: Any, depth: int = 0) -> bool:
+    """Tell whether a value is JSON beyond doubt; `foreign_part` looks closer at the others.
+
+    Nearly all parameters are, and finding a name for each place in them costs more than
+    everything else that is done to them.
+    """
+    kind = type(value)
+    if value is None or kind is int or kind is bool:
+        return True
+    if kind is str:
+        return value.isascii() and "\0" not in value
+    if depth == DEEPEST_JSON:
+        return False
+    if kind is dict:
+        return all(
+            type(key) is str and is_plain(key) and is_plain(item, depth + 1)
+            for key, item in value.items()
+        )
+    return kind is list and all(is_plain(item, depth + 1) for item in value)
 
 
 def foreign_part(value: Any, path: str = "", depth: int = 0) -> str | None:
@@ -204,4 +228,6 @@ def first(problems: Any) -> str | None:
 
 def storable_text(text: str) -> str:
     """Return free text (a log line, a traceback) with what no database stores replaced."""
+    if text.isascii() and "\0" not in text:
+        return text
     return UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -56,7 +56,7 @@ def claim(
         using: the database's alias.
         without: ids of definitions to step over, since this process has no handler for them.
     """
-    found = waiting(queue_name, limit, frozenset(without), using).fetch()
+    found = waiting(queue_name, frozenset(without), using).fetch(limit=limit)
     if not found:
         return []
     taken = take(worker, lease_seconds, using).change([row[0] for row in found])
@@ -65,13 +65,13 @@ def claim(
 
 
 @lru_cache(maxsize=1_000)
-def waiting(queue_name: str, limit: int, without: frozenset[int], using: str) -> Statement:
+def waiting(queue_name: str, without: frozenset[int], using: str) -> Statement:
     """Compile the SELECT that finds and locks the next tasks of a queue."""
     found = queued(queue_name, without, using)
     next_ones = found.select_for_update(skip_locked=skips_locked(using)).order_by(*ORDER)
     plain = [name for name in COLUMNS if name not in TIMES]
     printed = [Cast(name, TextField()) for name in TIMES]
-    return next_ones.select(*plain, SecondsSince("run_after"), *printed, limit=limit)
+    return next_ones.select(*plain, SecondsSince("run_after"), *printed)
 
 
 def queued(queue_name: str, without: frozenset[int], using: str) -> Prepared:
@@ -88,13 +88,13 @@ def has_waiting(queue_name: str, *, using: str, without: Collection[int] = ()) -
         using: the database's alias.
         without: ids of definitions to step over.
     """
-    return bool(one_waiting(queue_name, frozenset(without), using).fetch())
+    return bool(one_waiting(queue_name, frozenset(without), using).fetch(limit=1))
 
 
 @lru_cache(maxsize=1_000)
 def one_waiting(queue_name: str, without: frozenset[int], using: str) -> Statement:
     """Compile the SELECT that looks whether a queue has work."""
-    return queued(queue_name, without, using).order_by(*ORDER).select("id", limit=1)
+    return queued(queue_name, without, using).order_by(*ORDER).select("id")
 
 
 @lru_cache(maxsize=100)

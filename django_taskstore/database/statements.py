@@ -18,6 +18,9 @@ from django.db.models.sql import UpdateQuery
 
 from django_taskstore.database.expressions import EACH, EACH_TEXT, PREFIX
 
+#: Stands in a compiled SELECT for the number of rows, which Django writes into the text.
+NO_LIMIT = 2_147_483_647
+LIMIT = f"LIMIT {NO_LIMIT}"
 Values = Mapping[str, Sequence[Any]]
 
 
@@ -35,10 +38,10 @@ class Statement:
     sql: str
     params: tuple[Any, ...]
 
-    def fetch(self) -> list[tuple[Any, ...]]:
-        """Run a SELECT and return its rows as the driver gives them."""
+    def fetch(self, *, limit: int) -> list[tuple[Any, ...]]:
+        """Run a SELECT and return its first rows as the driver gives them."""
         with connections[self.using].cursor() as cursor:
-            cursor.execute(self.sql, self.params)
+            cursor.execute(self.sql.replace(LIMIT, f"LIMIT {limit:d}"), self.params)
             return list(cursor.fetchall())
 
     def change(self, ids: Sequence[int]) -> int:
@@ -82,9 +85,9 @@ class Statement:
 class Prepared(QuerySet[Any]):
     """A queryset that compiles: its verbs return a `Statement` instead of running it."""
 
-    def select(self, *columns: Any, limit: int) -> Statement:
+    def select(self, *columns: Any) -> Statement:
         """Compile the SELECT of these columns, which arrive as the driver gives them."""
-        return self._statement(self.values_list(*columns)[:limit].query)
+        return self._statement(self.values_list(*columns)[:NO_LIMIT].query)
 
     def update(self, **changes: Any) -> Any:
         """Compile the UPDATE."""
