@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+import time
 from collections.abc import Callable
 from datetime import datetime
 from enum import Enum
@@ -23,6 +24,7 @@ class Reason(Enum):
     TIMEOUT = "The task ran longer than its timeout."
     SHUTDOWN = "The worker is stopping."
     LEASE_LOST = "The worker lost the task's lease."
+    OUT_OF_TOUCH = "The worker cannot reach the database to renew the task's lease."
 
 
 class Interrupted(HandlerSignal):
@@ -45,6 +47,7 @@ class TaskContext:
     __slots__ = (
         "_callbacks",
         "_progress_is_saved",
+        "_told_at",
         "attempt",
         "deadline",
         "progress",
@@ -56,6 +59,7 @@ class TaskContext:
         self.deadline = deadline
         self.progress: dict[str, Any] | None = None
         self.reason: Reason | None = None
+        self._told_at: float | None = None
         self._progress_is_saved = True
         self._callbacks: dict[object, Callable[[], object]] | None = None
 
@@ -135,10 +139,18 @@ class TaskContext:
             if self._callbacks is not None:
                 self._callbacks.pop(key, None)
 
+    @property
+    def told_seconds(self) -> float | None:
+        """How long ago the handler was told to stop, or None."""
+        return None if self._told_at is None else time.monotonic() - self._told_at
+
     def cancel(self, reason: Reason) -> None:
-        """Tell the handler to stop; the first reason stays."""
+        """Tell the handler to stop; the first reason stays, unless it was only a doubt."""
+        if self.reason is reason:
+            return
         with _lock:
-            self.reason = self.reason or reason
+            if self.reason in (None, Reason.OUT_OF_TOUCH):
+                self._told_at, self.reason = time.monotonic(), reason
             callbacks, self._callbacks = self._callbacks or {}, None
         for callback in callbacks.values():
             with contextlib.suppress(RuntimeError):  # Its event loop has just closed.

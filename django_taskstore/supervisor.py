@@ -11,23 +11,31 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
+
+from django_taskstore import signals
+from django_taskstore.exceptions import seconds
+from django_taskstore.executor.enforcement import GRACE_SECONDS
+from django_taskstore.registry import registry
 
 logger = logging.getLogger("django_taskstore.worker")
 
 LOOK_SECONDS = 0.1
 #: What a child may take beyond its own deadline before it is killed.
-MARGIN_SECONDS = 5.0
+MARGIN_SECONDS = 1.8
 LONGEST_PAUSE_SECONDS = 30.0
 #: A child that ran this long was well: its next death starts the backoff anew.
 WELL_AFTER_SECONDS = 60.0
-USAGE, NOT_READY, RELEASED = 2, 3, 4
+USAGE, NOT_READY, RELEASED, HELD_UP = 2, 3, 4, 6
+#: What a child that can still act may take to leave before its parent ends it.
+KILL_MARGIN_SECONDS = 2.5
 
 
 @dataclass
@@ -38,7 +46,9 @@ class Child:
     started_at: float = 0.0
     start_at: float = 0.0
     deaths: int = 0
-    done: bool = field(default=False)
+    line: socket.socket | None = None
+    kill_at: float | None = None
+    done: bool = False
 
 
 class Supervisor:
@@ -108,22 +118,38 @@ class Supervisor:
                 self._start(child)
         elif (code := child.process.poll()) is not None:
             self._ended(child, code)
+        else:
+            self._listen(child)
 
     def _start(self, child: Child) -> None:
-        child.started_at = time.monotonic()
+        child.line, theirs = socket.socketpair()
+        child.line.setblocking(False)  # noqa: FBT003 - the socket module's own signature
+        child.started_at, child.kill_at = time.monotonic(), None
         child.process = subprocess.Popen(
             [sys.executable, "-m", "django", "taskqueue_run", *self.arguments, "--supervised"],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            # The child reads this pipe: its end tells that the parent is gone, however.
-            stdin=subprocess.PIPE,
+            # The child reads and writes this line: its end tells that the parent is gone.
+            stdin=theirs.fileno(),
             # Ctrl-C in a terminal must reach the child once, from its parent.
             start_new_session=True,
         )
+        theirs.close()
+
+    def _listen(self, child: Child) -> None:
+        """Kill a child that has passed its own deadline: none of its threads can run."""
+        with contextlib.suppress(BlockingIOError):
+            while child.line is not None and (said := child.line.recv(4096)):
+                child.kill_at = float(said.split()[-1]) or None
+        if child.process and child.kill_at and time.monotonic() > child.kill_at:
+            logger.error("Worker process %s is held by a task past its timeout.", child.process.pid)
+            child.process.kill()
 
     def _ended(self, child: Child, code: int) -> None:
         lived_seconds = time.monotonic() - child.started_at
         pid = child.process.pid if child.process else 0
         child.process = None
+        if child.line is not None:
+            child.line.close()
         if code in (0, RELEASED) and (self._signals or not self.recycles):
             child.done, self._exit_code = True, max(self._exit_code, code)
         elif self._signals:
@@ -136,7 +162,7 @@ class Supervisor:
             self._start_again(child, code, pid, lived_seconds)
 
     def _start_again(self, child: Child, code: int, pid: int, lived_seconds: float) -> None:
-        if code == 0:
+        if code in (0, HELD_UP):
             return
         child.deaths = 1 if lived_seconds > WELL_AFTER_SECONDS else child.deaths + 1
         pause_seconds = min(LONGEST_PAUSE_SECONDS, 0.5 * 2.0 ** (child.deaths - 1))
@@ -158,19 +184,48 @@ class Supervisor:
                 child.process.wait()
 
 
-def watch_parent(request_stop: Callable[[], Any]) -> threading.Thread:
-    """Stop this worker when its supervisor is gone, however that ended.
+class Leash:
+    """A child's line to its supervisor, on its standard input.
 
-    Args:
-        request_stop: called once, on a thread of its own.
+    The child says when to kill it unless it says otherwise before: a task that keeps the
+    interpreter's lock in a call into C leaves no other thread of the child a word.
     """
 
-    def watch() -> None:
-        with contextlib.suppress(OSError, ValueError):
-            while os.read(0, 1024):
-                pass
-        request_stop()
+    def __init__(self) -> None:
+        self._held_at: float | None = None
+        signals.task_started.connect(self._started)
 
-    thread = threading.Thread(target=watch, name="taskstore-parent-watch", daemon=True)
-    thread.start()
-    return thread
+    def tell(self, held_at: float | None) -> None:
+        """Say when a task will have ignored everything, by the machine's monotonic clock.
+
+        Args:
+            held_at: the moment, after which this process has a little time to leave; None when
+                nothing that runs has a timeout.
+        """
+        if held_at != self._held_at:
+            self._held_at = held_at
+            kill_at = 0.0 if held_at is None else held_at + KILL_MARGIN_SECONDS
+            with contextlib.suppress(OSError):
+                os.write(0, b"%.3f\n" % kill_at)
+
+    def watch_parent(self, request_stop: Callable[[], Any]) -> None:
+        """Stop this worker when its supervisor is gone, however that ended.
+
+        Args:
+            request_stop: called once, on a thread of its own.
+        """
+
+        def watch() -> None:
+            with contextlib.suppress(OSError, ValueError):
+                while os.read(0, 1024):
+                    pass
+            request_stop()
+
+        threading.Thread(target=watch, name="taskstore-parent-watch", daemon=True).start()
+
+    def _started(self, *, alias: str, **facts: Any) -> None:
+        """Set the deadline before the handler can take the interpreter's lock."""
+        limit = registry.get(alias).timeout if alias in registry else None
+        if limit is not None:
+            held_at = time.monotonic() + seconds(limit) + GRACE_SECONDS
+            self.tell(min(held_at, self._held_at or held_at))

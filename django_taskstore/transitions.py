@@ -43,6 +43,11 @@ def held(rows: SomeRows, *, claim_seq: int | Incoming, worker: UUID) -> SomeRows
     return rows.filter(status=Literal(Status.RUNNING), claim_seq=claim_seq, claimed_by=worker)
 
 
+def running(rows: SomeRows) -> SomeRows:
+    """Narrow to rows that some worker has claimed."""
+    return rows.filter(status=Literal(Status.RUNNING))
+
+
 def due(rows: SomeRows) -> SomeRows:
     """Narrow to scheduled rows whose time has come, by the database's clock."""
     return rows.filter(status=Literal(Status.SCHEDULED), run_after__lte=DueNow())

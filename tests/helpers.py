@@ -67,6 +67,14 @@ class Ledger:
         """Return how often each task came to its end."""
         return self._count("end")
 
+    def runs(self):
+        """Return when each task started first and ended last, in nanoseconds."""
+        runs = {}
+        for line in self.lines():
+            start, _ = runs.get(line.task_id, (line.at_ns, None))
+            runs[line.task_id] = (start, line.at_ns)
+        return runs
+
     def interrupted(self):
         """Return how many starts came to no end."""
         return sum(self.starts().values()) - sum(self.ends().values())

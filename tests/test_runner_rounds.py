@@ -13,6 +13,7 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from django_taskstore import TaskHandler, TaskQueueRunner, enqueue, enqueue_many
+from django_taskstore.database.limits import Limits
 from django_taskstore.models import QueuedTask, TaskAttempt
 from django_taskstore.runner.dispatcher import Dispatcher
 from django_taskstore.runner.heartbeat import Identity
@@ -29,7 +30,8 @@ def status(task):
 
 def a_dispatcher(concurrency):
     identity = Identity(uuid.uuid4(), ("default",), concurrency, "default")
-    return Dispatcher(identity, lease_seconds=60, poll_seconds=1000, max_tasks=None)
+    limits = Limits("default", answer_seconds=10)
+    return Dispatcher(identity, lease_seconds=60, poll_seconds=1000, max_tasks=None, limits=limits)
 
 
 def test_a_round_is_one_transaction_that_takes_outcomes_and_claims():

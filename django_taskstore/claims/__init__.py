@@ -19,6 +19,7 @@ from django_taskstore.claims.taking import (
     claim,
     claim_expired,
     claim_next,
+    claim_orphaned,
     has_waiting,
 )
 
@@ -32,6 +33,7 @@ __all__ = [
     "claim",
     "claim_expired",
     "claim_next",
+    "claim_orphaned",
     "has_waiting",
     "held_group",
     "renew",

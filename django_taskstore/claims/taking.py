@@ -204,3 +204,24 @@ def claim_expired(*, limit: int, using: str) -> list[Claim]:
     for pk, claim_seq, attempts, *others, worker in found:
         expired.append(Claim(pk, claim_seq, worker, using, attempts, *others))
     return expired
+
+
+def claim_orphaned(
+    worker: uuid.UUID, *, known: Collection[tuple[int, int]], using: str
+) -> list[Claim]:
+    """Return the claims of a worker that were committed while nobody told it so.
+
+    The answer to a COMMIT may be cut off: the row is running, and no thread runs it. Only the
+    worker itself may ask, between its own claims.
+
+    Args:
+        worker: whose rows.
+        known: id and claim number of each claim that it knows.
+        using: the database's alias.
+    """
+    mine = transitions.running(rows(using)).filter(claimed_by=worker)
+    return [
+        Claim(pk, claim_seq, worker, using, *others)
+        for pk, claim_seq, *others in mine.values_list(*COLUMNS, "queue_name")
+        if (pk, claim_seq) not in known
+    ]

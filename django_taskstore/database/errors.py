@@ -11,6 +11,8 @@ from django.db import DatabaseError, InterfaceError, OperationalError
 
 #: serialization_failure, deadlock_detected, lock_not_available (PostgreSQL manual, Appendix A).
 POSTGRESQL_CONFLICTS = {"40001", "40P01", "55P03"}
+#: read_only_sql_transaction: after a failover, from a server that is not yet the primary.
+POSTGRESQL_OUTAGES = {"25006"}
 #: ER_CHECKREAD, ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK (MySQL manual, Error Reference).
 MYSQL_CONFLICTS = {1020, 1205, 1213}
 #: The low byte of an extended result code is the primary one (SQLite, Result Codes §3).
@@ -31,5 +33,7 @@ def is_conflict(error: BaseException) -> bool:
 
 
 def is_outage(error: BaseException) -> bool:
-    """Tell whether the database is away or its connection broken, not the statement wrong."""
+    """Tell whether the database is away, read-only or its connection broken: to be waited out."""
+    if getattr(error.__cause__, "sqlstate", None) in POSTGRESQL_OUTAGES:
+        return True
     return isinstance(error, (OperationalError, InterfaceError)) and not is_conflict(error)

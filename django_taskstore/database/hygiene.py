@@ -61,6 +61,15 @@ def tidy(found: dict[str, int]) -> None:
             drop(connection)
 
 
+def distrust() -> None:
+    """Mark this thread's connections as broken, so that `tidy` closes them.
+
+    A handler was interrupted, perhaps in the middle of a statement.
+    """
+    for connection in _opened.connections:
+        connection.errors_occurred = True
+
+
 def drop(connection: Any) -> None:
     """Close a connection, also one whose driver refuses to close what is closed (MySQLdb)."""
     try:

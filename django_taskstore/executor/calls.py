@@ -25,6 +25,9 @@ from django_taskstore.exceptions import (
 from django_taskstore.statuses import Ending
 from django_taskstore.validation import validate_output
 
+#: The worker's reasons, not the task's: it goes back and its attempt is returned.
+GIVES_BACK = (Reason.SHUTDOWN, Reason.LEASE_LOST, Reason.OUT_OF_TOUCH)
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -107,6 +110,6 @@ def classify_error(error: BaseException, context: TaskContext) -> Result:
     if context.reason is Reason.TIMEOUT and not isinstance(error, TaskTimedOut):
         timed_out = TaskTimedOut(Reason.TIMEOUT.value).with_traceback(error.__traceback__)
         return Result(Ending.FAILED, exception=timed_out)
-    if context.reason in (Reason.SHUTDOWN, Reason.LEASE_LOST) or isinstance(error, Interrupted):
+    if context.reason in GIVES_BACK or isinstance(error, Interrupted):
         return Result(Ending.RELEASED, exception=error)
     return Result(Ending.FAILED, exception=error)

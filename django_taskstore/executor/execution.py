@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextvars import copy_context
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -19,9 +20,8 @@ from django_taskstore.backoff import delay_seconds, exponential
 from django_taskstore.claims import Claim
 from django_taskstore.context import Interrupted, Reason, TaskContext
 from django_taskstore.database.errors import is_outage
-from django_taskstore.database.hygiene import depths, tidy
+from django_taskstore.database.hygiene import depths, distrust, tidy
 from django_taskstore.database.transactions import writing
-from django_taskstore.definitions import queue_database
 from django_taskstore.exceptions import ClaimLost, InvalidOutput, TaskFailed, WorkerLost, seconds
 from django_taskstore.executor.calls import (
     Result,
@@ -33,7 +33,9 @@ from django_taskstore.executor.calls import (
     takes_context,
     working_call,
 )
-from django_taskstore.handlers import ERROR, Echo, Log
+from django_taskstore.executor.enforcement import GRACE_SECONDS, POLITE_SECONDS, Enforcement
+from django_taskstore.executor.interruption import Grip, HandlerStopped
+from django_taskstore.handlers import ERROR, Log
 from django_taskstore.models import QueuedTask
 from django_taskstore.outcomes import Outcome, failure, record
 from django_taskstore.registry import HandlerClass, registry
@@ -51,7 +53,18 @@ class Execution:
         HandlerNotFound: this process has no handler for the alias.
     """
 
-    __slots__ = ("_began", "claim", "context", "handler_class", "log", "run_seconds", "started_at")
+    __slots__ = (
+        "_began",
+        "_enforcement",
+        "_grip",
+        "_stop",
+        "claim",
+        "context",
+        "handler_class",
+        "log",
+        "run_seconds",
+        "started_at",
+    )
 
     def __init__(self, claim: Claim) -> None:
         self.claim = claim
@@ -59,8 +72,11 @@ class Execution:
         self.context = TaskContext(attempt=claim.attempts)
         self.log = Log(claim.details)
         self.started_at: datetime | None = None
-        self._began = 0.0
         self.run_seconds = 0.0
+        self._began = 0.0
+        self._grip = Grip()
+        self._stop: Callable[[], bool] = self._grip.interrupt
+        self._enforcement: Enforcement | None = None
 
     @property
     def is_async(self) -> bool:
@@ -84,6 +100,8 @@ class Execution:
         try:
             return copy_context().run(self._run)
         finally:
+            if self._grip.was_sent:
+                distrust()
             tidy(found)
 
     def _run(self) -> Outcome:
@@ -91,9 +109,17 @@ class Execution:
             handler = self._begin()
             if self.handler_class.atomic:
                 return self._run_atomic(handler)
-            return self._outcome(classify(handler, self.context, call(handler, self.context)))
+            return self._outcome(self._call(handler))
         except BaseException as error:
             return self._outcome(classify_error(error, self.context))
+        finally:
+            self._grip.end()
+
+    def _call(self, handler: Any) -> Result:
+        """Call the handler, which can be interrupted, and classify what it returns."""
+        with self._grip:
+            returned = call(handler, self.context)
+        return classify(handler, self.context, returned)
 
     async def run_async(self) -> Outcome:
         """Run an async handler on the current event loop and return what came of it."""
@@ -102,13 +128,51 @@ class Execution:
             handler = self._begin()
             async with limit:
                 work = asyncio.ensure_future(working_call(handler, self.context))
-                self._cancel_with_context(work)
+                self._stop = stopper(work)
+                if not takes_context(self.handler_class):
+                    self.context.on_cancel(self._stop)
                 returned = await work
             return self._outcome(classify(handler, self.context, returned))
         except BaseException as error:
             if limit.expired():
                 self.context.cancel(Reason.TIMEOUT)
             return self._outcome(classify_error(error, self.context))
+        finally:
+            self._grip.end()
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether its task has ended without it: what the handler returns no longer matters."""
+        return self._grip.is_given_up
+
+    @property
+    def held_at(self) -> float | None:
+        """When this run will have ignored its timeout, by the monotonic clock, or None."""
+        limit = self.timeout_seconds
+        if limit is None or not self._began or self._grip.has_ended:
+            return None
+        return self._began + limit + GRACE_SECONDS
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether the handler runs longer than its timeout, by the monotonic clock."""
+        return self.held_at is not None and time.monotonic() >= self.held_at - GRACE_SECONDS
+
+    def enforce(self) -> bool:
+        """Make a handler stop that was told to; return whether it ignores everything."""
+        if not self._began or self._grip.has_ended or not self.context.is_canceled:
+            return False
+        if self._enforcement is None:
+            polite_seconds = POLITE_SECONDS if takes_context(self.handler_class) else 0.0
+            self._enforcement = Enforcement(self.context, polite_seconds=polite_seconds)
+        return self._enforcement.press(self._stop)
+
+    def give_up(self) -> Outcome | None:
+        """Return the outcome of a task whose handler ignores everything; None if it has ended."""
+        if not self._grip.give_up():
+            return None
+        ignored = HandlerStopped("The handler goes on although it was told to stop.")
+        return self._outcome(classify_error(ignored, self.context))
 
     def release(self, line: str) -> Outcome:
         """Return the outcome of a task that its worker gives back, started or not."""
@@ -125,7 +189,7 @@ class Execution:
     def _begin(self) -> Any:
         """Make the handler's instance for this run and say that the task has started."""
         self.started_at = datetime.now(UTC)
-        self._began = time.perf_counter()
+        self._began = time.monotonic()
         if self.handler_class.timeout is not None:
             self.context.deadline = self.started_at + timedelta(seconds=self.timeout_seconds or 0)
         claim = self.claim
@@ -140,13 +204,6 @@ class Execution:
             )
         return handler
 
-    def _cancel_with_context(self, work: asyncio.Future[Any]) -> None:
-        """Cancel a plain async handler with its context; one that takes the context decides."""
-        if takes_context(self.handler_class):
-            return
-        loop = asyncio.get_running_loop()
-        self.context.on_cancel(lambda: loop.call_soon_threadsafe(work.cancel))
-
     def _run_atomic(self, handler: Any) -> Outcome:
         """Run an atomic handler: its writes and its outcome commit together, or neither.
 
@@ -156,7 +213,7 @@ class Execution:
         returned = False
         try:
             with writing(self.claim.using):
-                result = classify(handler, self.context, call(handler, self.context))
+                result = self._call(handler)
                 if result.ending is not Ending.SUCCEEDED:
                     raise Undo(result)
                 outcome = self._outcome(result)
@@ -176,7 +233,7 @@ class Execution:
     def _outcome(self, result: Result) -> Outcome:
         """Return the outcome of this claim for what the call came to."""
         if self._began:
-            self.run_seconds = time.perf_counter() - self._began
+            self.run_seconds = time.monotonic() - self._began
         if result.exception is not None:
             self._log_exception(result.exception)
         succeeded = result.ending is Ending.SUCCEEDED
@@ -221,29 +278,12 @@ class Execution:
             self.log.add(ERROR, f"{exception_name(exception)}: {str_of(exception)}")
 
 
-def run_now(
-    handler_class: HandlerClass, parameters: dict[str, Any], *, echo: Echo | None = None
-) -> Result:
-    """Run a handler here and now, without a queued task.
+def stopper(work: asyncio.Future[Any]) -> Callable[[], bool]:
+    """Return a callable that cancels a coroutine's task from another thread."""
+    loop = asyncio.get_running_loop()
 
-    Args:
-        handler_class: the handler.
-        parameters: a JSON object, already cleaned.
-        echo: called with level and text for each line the handler logs.
-    """
-    context = TaskContext()
-    try:
-        handler = handler_class(parameters=parameters, echo=echo)
-        if not handler_class.atomic:
-            return classify(handler, context, call(handler, context))
-        with writing(queue_database()):
-            result = classify(handler, context, call(handler, context))
-            if result.ending is not Ending.SUCCEEDED:
-                raise Undo(result)
-        return result
-    except Undo as undo:
-        return undo.result
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        return classify_error(error, context)
+    def stop() -> bool:
+        loop.call_soon_threadsafe(work.cancel)
+        return True
+
+    return stop

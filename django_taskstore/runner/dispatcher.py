@@ -6,40 +6,32 @@ waited out; no fault of a task, a row or a receiver ends the loop.
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from django.db import DatabaseError, connections
-
-from django_taskstore import maintenance
 from django_taskstore.context import Reason
 from django_taskstore.database.clock import read_now
-from django_taskstore.database.errors import is_conflict, is_outage
-from django_taskstore.database.hygiene import drop
+from django_taskstore.database.limits import Limits
 from django_taskstore.definitions import mirror
 from django_taskstore.executor import Execution
 from django_taskstore.notifier import ANYTHING
 from django_taskstore.outcomes import Outcome
 from django_taskstore.rollups import Recorder
 from django_taskstore.runner.exchange import Exchange
+from django_taskstore.runner.guard import LONGEST_PAUSE_SECONDS, Guard
 from django_taskstore.runner.heartbeat import Identity, Orders
+from django_taskstore.runner.held import Held
 from django_taskstore.runner.in_flight import InFlight
 from django_taskstore.runner.mailbox import Mailbox
 from django_taskstore.runner.pace import Pace
 from django_taskstore.runner.pool import HURRY_SECONDS, InlinePool, Pool
+from django_taskstore.runner.promoting import Promoter
+from django_taskstore.runner.stopping import Stopping
+from django_taskstore.runner.suspects import Suspects
 from django_taskstore.runner.vigil import Vigil
-from django_taskstore.statuses import Ending
 
-logger = logging.getLogger("django_taskstore.worker")
-
-#: How long a handler that was told to stop may take before its task is given back.
-GRACE_SECONDS = 1.5
 #: What was claimed ahead and has not started after this goes back to its queue.
 GIVE_BACK_SECONDS = 0.5
-LONGEST_PAUSE_SECONDS = 5.0
-#: What sends a task back to wait for its time.
-POSTPONED = frozenset({Ending.RETRIED, Ending.SNOOZED})
 
 
 class Dispatcher:
@@ -50,6 +42,7 @@ class Dispatcher:
         lease_seconds: how long its claims hold without a heartbeat.
         poll_seconds: the longest sleep when there is nothing to do.
         max_tasks: start no more than so many tasks; None for no limit.
+        limits: how long a round waits for the database.
     """
 
     def __init__(
@@ -59,28 +52,30 @@ class Dispatcher:
         lease_seconds: float,
         poll_seconds: float,
         max_tasks: int | None,
+        limits: Limits,
     ) -> None:
         self.identity = identity
         self.using = identity.using
         self.vigil = Vigil(poll_seconds)
         self.max_tasks = max_tasks
+        self.limits = limits
+        self.is_in_touch: Callable[[], bool] = lambda: True
         self.in_flight = InFlight()
+        self.held = Held()
         self.released = 0
         self.pool: Pool = InlinePool(self.finished)
         self.is_prepared = False
         self._mailbox = Mailbox()
+        self._suspects = Suspects()
         self._refill_at = 0
         self._measured_at = 0.0
         self._exchange = Exchange(identity, lease_seconds=lease_seconds)
         self._pace = Pace()
         self._taken = 0
-        self._promote_at = 0.0
-        self._promoted = 0
-        self._pause_seconds = 0.0
-        self._stopping = False
+        self._promoter = Promoter(self.using, self.vigil.due_nap_seconds)
+        self._guard = Guard(limits, self._failed)
+        self._stopping = Stopping()
         self._is_quiet = False
-        self._deadline: float | None = None
-        self._grace_seconds = GRACE_SECONDS
 
     # From other threads and from signal handlers.
 
@@ -104,26 +99,32 @@ class Dispatcher:
         The round is called when there is room for another batch, not for each tiny task;
         what is not told of is collected HURRY_SECONDS later.
         """
+        if self.held.let_go(execution):
+            self.wake()
+            return
         self._pace.ran(execution.run_seconds)
         self._mailbox.put(outcome, ring=self.pool.waiting <= self._refill_at)
 
+    def hold(self, execution: Execution) -> None:
+        """Record what became of a task whose handler ignores everything; its slot stays taken."""
+        if (outcome := self.held.hold(execution)) is not None:
+            self._mailbox.put(outcome, ring=True)
+
     def request_stop(self, *, timeout_seconds: float | None) -> None:
         """Claim nothing more; give back what still runs after the timeout, if there is one."""
-        if timeout_seconds is not None:
-            self._deadline = time.monotonic() + timeout_seconds
-        self._stopping = True
+        self._stopping.request(timeout_seconds=timeout_seconds)
         self.wake()
 
     def obey(self, orders: Orders) -> None:
         """Do what operators asked of this worker: claim nothing more, or end."""
         self._is_quiet = orders.be_quiet
-        if orders.stop and not self._stopping:
+        if orders.stop and not self.is_stopping:
             self.request_stop(timeout_seconds=None)
 
     def abandon(self) -> None:
         """Give back at once what still runs."""
-        self._grace_seconds = 0.1
-        self.request_stop(timeout_seconds=0.0)
+        self._stopping.request_now()
+        self.wake()
 
     def usual_seconds(self) -> float | None:
         """Return how long a task usually runs; None until that is known."""
@@ -132,7 +133,7 @@ class Dispatcher:
     @property
     def is_stopping(self) -> bool:
         """Whether it was asked to stop, after which it claims nothing."""
-        return self._stopping
+        return self._stopping.is_requested
 
     @property
     def recorder(self) -> Recorder:
@@ -145,7 +146,7 @@ class Dispatcher:
         """Do rounds until asked to stop, or until nothing is due and nothing runs."""
         while not self._should_stop(until_empty=until_empty):
             if not self.guarded(self.round):
-                self._wait(self._pause_seconds)
+                self._wait(self._guard.pause_seconds)
             elif not self._has_work():
                 self._wait(self._nap_seconds())
 
@@ -157,11 +158,11 @@ class Dispatcher:
         """
         if self.vigil.begin():
             self._exchange.forget_switches()
-            self._promote_at = 0.0
+            self._promoter.look_soon()
         if not self.is_prepared:
             self._prepare()
-        if promote or time.monotonic() >= self._promote_at:
-            self._promote()
+        if promote or not self._promoter.left_seconds:
+            self._promoter.look()
         self._collect()
         moved = self._trade(self._room())
         self.vigil.learn(found=moved > 0)
@@ -173,24 +174,23 @@ class Dispatcher:
 
     def drain(self) -> None:
         """Give back what has not started, wait for what runs, then give that back too."""
-        self._stopping = True
+        self._stopping.request(timeout_seconds=None)
         self._give_back()
-        while self._is_busy() and self._remaining_seconds() > 0:
-            if self.guarded(self.settle):
-                self._wait(min(self._remaining_seconds(), LONGEST_PAUSE_SECONDS))
-            else:
-                self._wait(min(self._remaining_seconds(), self._pause_seconds))
-        if self._is_busy():
+        while self.is_busy and (left := self._stopping.remaining_seconds(LONGEST_PAUSE_SECONDS)):
+            was_done = self.guarded(self.settle)
+            if self.is_busy:
+                self._wait(left if was_done else min(left, self._guard.pause_seconds))
+        if self.is_busy:
             self._interrupt()
 
     def _should_stop(self, *, until_empty: bool) -> bool:
-        if self._stopping or self._exchange.has_left_all:
+        if self.is_stopping or self._exchange.has_left_all:
             return True
         if self.max_tasks is not None and self._taken >= self.max_tasks:
-            return not self._is_busy()
-        if not until_empty or self._is_busy() or not self._exchange.found_nothing:
+            return not self.is_busy
+        if not until_empty or self.is_busy or not self._exchange.found_nothing:
             return False
-        return self.guarded(self._promote) and self._promoted == 0
+        return self.guarded(self._promoter.look) and not self._promoter.found
 
     def _prepare(self) -> None:
         """Note when this runner started and bring the definitions up to date."""
@@ -199,16 +199,10 @@ class Dispatcher:
         mirror(self.using)
         self.is_prepared = True
 
-    def _promote(self) -> None:
-        due_in = maintenance.due_in_seconds(self.using)
-        is_due = due_in is not None and due_in <= 0
-        self._promoted = maintenance.promote(self.using) if is_due else 0
-        nap_seconds = 0.0 if self._promoted else self.vigil.due_nap_seconds(due_in)
-        self._promote_at = time.monotonic() + nap_seconds
-
     def _room(self) -> int:
         """Return how many tasks to claim: the free slots, and what will start very soon."""
-        if self._stopping or self._is_quiet:
+        is_busy = self.is_stopping or self._is_quiet or self._suspects.wants_quiet
+        if is_busy or not self.is_in_touch():
             return 0
         if self.pool.waiting_seconds() > GIVE_BACK_SECONDS:
             self._give_back()
@@ -217,7 +211,7 @@ class Dispatcher:
         return room if self.max_tasks is None else min(room, self.max_tasks - self._taken)
 
     def _capacity(self) -> int:
-        return self.identity.concurrency + self._pace.ahead
+        return self.identity.concurrency + self._pace.ahead - len(self.held)
 
     def _busy(self) -> int:
         # The transaction that records an outcome may give its slot to another task.
@@ -232,21 +226,33 @@ class Dispatcher:
     def _trade(self, room: int) -> int:
         """Exchange outcomes for claims in one transaction, then start what was claimed."""
         self._collect()
+        if self._exchange.may_have_orphans:
+            self._exchange.give_back_orphans(self.in_flight.keys())
         ended, claims = self._exchange.trade(room)
         self.in_flight.remove(outcome.claim for outcome in ended)
-        self._plan(ended)
+        self._promoter.expect(ended)
         executions = list(self._exchange.executions(claims))
-        self._taken += len(executions)
         self.in_flight.add(executions)
+        self._taken += len(executions)
         self._refill_at = self._pace.ahead // 2
-        self.pool.submit(executions)
+        self.pool.submit(self._admitted(executions))
         return len(ended) + len(claims)
 
-    def _plan(self, ended: list[Outcome]) -> None:
-        """Look at due times when the first of these tasks is due again."""
-        waits = [one.wait_seconds for one in ended if one.ending in POSTPONED]
-        if waits:
-            self._promote_at = min(self._promote_at, time.monotonic() + min(waits))
+    def _admitted(self, executions: list[Execution]) -> list[Execution]:
+        """Return what starts now; what must not wait here goes back to its queue."""
+        if self._suspects.wants_quiet:
+            alone = self._suspects.next(self.in_flight)
+            if not self._suspects.wants_quiet:
+                self.wake()
+            return alone
+        if not any(one.claim.lost_count for one in executions):
+            return executions
+        free_slots = self._capacity() - self._pace.ahead - self._busy() + len(executions)
+        now, back = self._suspects.divide(executions, free_slots=free_slots)
+        if back:
+            self._release(back)
+            self._pace.stalled()
+        return now or self._suspects.next(self.in_flight)
 
     def _collect(self) -> None:
         """Hand finished outcomes to the exchange, and learn how fast they come."""
@@ -269,31 +275,16 @@ class Dispatcher:
 
     def _nap_seconds(self) -> float:
         """Return how long to sleep when there is nothing to do."""
-        return min(self.vigil.nap_seconds(), max(0.0, self._promote_at - time.monotonic()))
+        return min(self.vigil.nap_seconds(), self._promoter.left_seconds)
 
     def guarded(self, work: Callable[[], object]) -> bool:
         """Do some work; after a fault wait longer each time instead of ending."""
-        try:
-            work()
-        except Exception as error:
-            self._pause_seconds = min(LONGEST_PAUSE_SECONDS, self._pause_seconds * 2 or 0.1)
-            self._explain(error)
-            drop(connections[self.using])
-            return False
-        self._pause_seconds = 0.0
-        return True
+        return self._guard.run(work)
 
-    def _explain(self, error: Exception) -> None:
-        if is_outage(error) or is_conflict(error):
-            logger.warning(
-                "The database does not answer (%s); trying again in %.1f s. Outcomes are kept.",
-                str(error).strip().partition("\n")[0],
-                self._pause_seconds,
-            )
-            return
-        text = "A round failed; the next one follows in %.1f s."
-        logger.error(text, self._pause_seconds, exc_info=error)
-        if isinstance(error, DatabaseError):
+    def _failed(self, is_somebodys_fault: bool) -> None:  # noqa: FBT001 - what the guard says
+        """Think of what a failed round may have left: claims nobody knows of, a bad outcome."""
+        self._exchange.may_have_orphans = True
+        if is_somebodys_fault:
             self._exchange.separate()
 
     # The end.
@@ -302,8 +293,8 @@ class Dispatcher:
         """Tell what still runs to stop, give it a moment, and release the rest."""
         for execution in self.in_flight.all():
             execution.context.cancel(Reason.SHUTDOWN)
-        until = time.monotonic() + self._grace_seconds
-        while self._is_busy() and time.monotonic() < until:
+        until = time.monotonic() + self._stopping.grace_seconds
+        while self.is_busy and time.monotonic() < until:
             self._wait(max(0.0, until - time.monotonic()))
             self.guarded(self.settle)
         left = self.in_flight.all()
@@ -314,14 +305,14 @@ class Dispatcher:
         self.guarded(self.settle)
 
     def _give_back(self) -> None:
-        for execution in self.pool.take_back():
+        self._release(self.pool.take_back() + self._suspects.take_back())
+
+    def _release(self, executions: Iterable[Execution]) -> None:
+        for execution in executions:
             self._exchange.pending.append(execution.release(""))
             self._taken -= 1
 
-    def _is_busy(self) -> bool:
+    @property
+    def is_busy(self) -> bool:
+        """Whether anything is claimed whose outcome has not landed."""
         return bool(self.in_flight or self._exchange.pending or self._mailbox)
-
-    def _remaining_seconds(self) -> float:
-        if self._deadline is None:
-            return LONGEST_PAUSE_SECONDS
-        return max(0.0, self._deadline - time.monotonic())

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 
 from django.core.exceptions import SuspiciousOperation
@@ -52,6 +52,7 @@ class Exchange:
         self.started_at: datetime | None = None
         self.found_nothing = False
         self.has_more = False
+        self.may_have_orphans = False
         self._turn = 0
         self._without: set[int] = set()
         self._alone = False
@@ -109,6 +110,17 @@ class Exchange:
         self._without.add(claim.definition_id)
         say_left(claim, reason)
         return Outcome(claim, Ending.RELEASED)
+
+    def give_back_orphans(self, held: Collection[tuple[int, int]]) -> None:
+        """Release what was claimed in a transaction whose answer never came.
+
+        Args:
+            held: id and claim number of what this process knows to hold.
+        """
+        known = {*held, *((one.claim.id, one.claim.claim_seq) for one in self.pending)}
+        orphans = claiming.claim_orphaned(self.identity.id, known=known, using=self.using)
+        self.pending += [Outcome(claim, Ending.RELEASED) for claim in orphans]
+        self.may_have_orphans = False
 
     def pending_claims(self) -> list[Claim]:
         """Return the claims whose outcomes have still to land."""
@@ -188,19 +200,25 @@ class Exchange:
         """Record each outcome in a transaction of its own; replace the one that cannot be."""
         self._alone, outcomes, self.pending = False, self.pending, []
         done: list[Outcome] = []
+        kept: list[Outcome] = []
         for outcome in outcomes:
             try:
-                self.pending = [outcome]
-                landed = [] if outcome.landed else self._record_one(outcome)
-                done += self._settle(landed)
-            except DatabaseError as error:
-                self.pending = []
-                if is_outage(error) or is_conflict(error):
-                    # What is done lands again as done: its rows say so.
-                    self.pending = outcomes
-                    raise
-                done += self._replace(outcome, error)
+                done += self._land(outcome)
+            except DatabaseError:
+                kept.append(outcome)  # The next round tries again, and says why it cannot.
+        self.pending = kept
         return done
+
+    def _land(self, outcome: Outcome) -> list[Outcome]:
+        """Record one outcome, or the failure that stands for one that the database refuses."""
+        try:
+            landed = [] if outcome.landed else self._record_one(outcome)
+        except DatabaseError as error:
+            if is_outage(error) or is_conflict(error):
+                raise
+            return self._replace(outcome, error)
+        self.pending = [outcome]
+        return self._settle(landed)
 
     def _record_one(self, outcome: Outcome) -> list[Outcome]:
         with writing(self.using):
@@ -212,8 +230,9 @@ class Exchange:
         bare = Outcome(
             outcome.claim, Ending.FAILED, exception=refused, started_at=outcome.started_at
         )
+        landed = self._record_one(bare)
         self.pending = [bare]
-        self._settle(self._record_one(bare))
+        self._settle(landed)
         return [outcome]
 
 

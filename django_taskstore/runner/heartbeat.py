@@ -1,8 +1,8 @@
 """Keeping what this process holds, and hearing what became of it.
 
 Owns the heartbeat thread and its database connection: it renews leases, saves progress and
-logs of running tasks, tells them to stop when they were canceled or ran too long, and
-rescues other workers' tasks. It may not claim or record an outcome.
+logs of running tasks, tells them to stop when they were canceled, and rescues other workers'
+tasks. It may not claim or record an outcome.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from django_taskstore.context import Reason
 from django_taskstore.database.clock import DatabaseNow, read_now
 from django_taskstore.database.errors import is_outage
 from django_taskstore.database.hygiene import drop
+from django_taskstore.database.limits import Limits
 from django_taskstore.executor import Execution
 from django_taskstore.models import Worker
 from django_taskstore.rollups import Recorder
@@ -34,6 +35,8 @@ logger = logging.getLogger("django_taskstore.worker")
 
 TICK_SECONDS = 1.0
 PURGE_SECONDS = 600.0
+#: The rest of a lease is for clocks that run apart and for telling the handlers.
+TRUSTED_PART = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +50,13 @@ class Identity:
 
 
 class Heartbeat(threading.Thread):
-    """Renews leases until stopped; a fault is logged and the next beat tries again.
+    """Renews leases until stopped; a fault is logged and a later beat tries again.
 
     Args:
         identity: the worker.
         in_flight: what it holds.
         lease_seconds: the length of a renewed lease.
+        limits: how long it waits for the database.
         wake: called when a rescue has put tasks back on queues.
         obey: called with what operators asked of this worker, at each beat.
         recorder: what counts outcomes, to be added to the database now and then.
@@ -64,6 +68,7 @@ class Heartbeat(threading.Thread):
         in_flight: InFlight,
         *,
         lease_seconds: float,
+        limits: Limits,
         wake: Callable[[], None],
         obey: Callable[[Orders], None],
         recorder: Recorder,
@@ -72,13 +77,22 @@ class Heartbeat(threading.Thread):
         self.identity = identity
         self.in_flight = in_flight
         self.lease_seconds = lease_seconds
+        self.limits = limits
         self.wake = wake
         self.obey = obey
         self.recorder = recorder
         self.beat_seconds = min(settings.HEARTBEAT_SECONDS, lease_seconds / 3)
+        self._tick_seconds = min(TICK_SECONDS, self.beat_seconds / 2)
+        self._faults = 0
         self._stopping = threading.Event()
         self._beat_at = time.monotonic() + self.beat_seconds
         self._purge_at = time.monotonic() + PURGE_SECONDS
+        self._trusted_until = time.monotonic() + lease_seconds
+
+    @property
+    def is_in_touch(self) -> bool:
+        """Whether the leases can still be trusted, by the monotonic clock of this process."""
+        return time.monotonic() < self._trusted_until
 
     def stop(self) -> None:
         """Ask the thread to end."""
@@ -87,31 +101,44 @@ class Heartbeat(threading.Thread):
     def run(self) -> None:
         """Beat until stopped."""
         try:
-            while not self._stopping.wait(min(TICK_SECONDS, self.beat_seconds / 2)):
-                try:
-                    self.tick()
-                except Exception as error:
-                    explain(error)
-                    drop(connections[self.identity.using])
+            with self.limits.applied():
+                while not self._stopping.wait(self._pause_seconds()):
+                    self._tick_on()
         finally:
             connections.close_all()
 
     def tick(self) -> None:
-        """Do what is due: the small things each second, the beat each few."""
+        """Do what is due: the beat each few seconds, and first; the small things each second."""
+        if time.monotonic() >= self._beat_at:
+            self.beat()
+            self._beat_at = time.monotonic() + self.beat_seconds
         started = [one for one in self.in_flight.all() if one.started_at is not None]
-        self._stop_overdue(started)
+        running = settled(started)
+        tell_canceled(running, claims.canceled([one.claim for one in running]))
         self._report(started)
         self.recorder.flush_when_due()
-        if time.monotonic() >= self._beat_at:
-            self._beat_at = time.monotonic() + self.beat_seconds
-            self.beat()
-        else:
-            running = settled(started)
-            tell_canceled(running, claims.canceled([one.claim for one in running]))
+
+    def _tick_on(self) -> None:
+        """Tick; after a fault wait a little longer each time instead of ending."""
+        try:
+            with self.limits.waiting():
+                self.tick()
+            self._faults = 0
+        except Exception as error:
+            self._faults += 1
+            explain(error)
+            drop(connections[self.identity.using])
+
+    def _pause_seconds(self) -> float:
+        """Return how long to sleep: a tick, and longer while the database is away."""
+        return min(self.beat_seconds, self._tick_seconds * 2.0 ** min(self._faults, 10))
 
     def beat(self) -> None:
         """Renew leases, rescue, say that this worker lives, and purge now and then."""
+        asked_at = time.monotonic()
         self._renew()
+        # Counted from before the question: the database's lease began no earlier.
+        self._trusted_until = asked_at + self.lease_seconds * TRUSTED_PART
         if maintenance.rescue(self.identity.using):
             self.wake()
         self.obey(announce(self.identity, running=len(self.in_flight)))
@@ -127,13 +154,6 @@ class Heartbeat(threading.Thread):
         for execution in held:
             if execution.claim.id in renewal.lost:
                 execution.context.cancel(Reason.LEASE_LOST)
-
-    def _stop_overdue(self, started: list[Execution]) -> None:
-        now = timezone.now()
-        for execution in started:
-            deadline = execution.context.deadline
-            if deadline is not None and now >= deadline:
-                execution.context.cancel(Reason.TIMEOUT)
 
     def _report(self, started: list[Execution]) -> None:
         for execution in started:

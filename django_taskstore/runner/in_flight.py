@@ -36,6 +36,11 @@ class InFlight:
         with self._lock:
             return list(self._executions.values())
 
+    def keys(self) -> set[tuple[int, int]]:
+        """Return id and claim number of what is held now."""
+        with self._lock:
+            return {(claim.id, claim.claim_seq) for claim in self._executions}
+
     def count(self, claims: Iterable[Claim]) -> int:
         """Return how many of these claims are held."""
         with self._lock:

@@ -13,12 +13,14 @@ from collections.abc import Sequence
 from django.db import connections
 
 from django_taskstore.conf import settings
+from django_taskstore.database.limits import LONGEST_ANSWER_SECONDS, Limits
 from django_taskstore.definitions import queue_database
 from django_taskstore.notifier import Watcher, watch
 from django_taskstore.runner.dispatcher import Dispatcher
 from django_taskstore.runner.exchange import ALL_QUEUES
 from django_taskstore.runner.heartbeat import Heartbeat, Identity, announce, withdraw
 from django_taskstore.runner.pool import HandlerThreads
+from django_taskstore.runner.warden import Warden
 from django_taskstore.signals import worker_started
 from django_taskstore.validation import validate_queue_name
 
@@ -69,6 +71,22 @@ class TaskQueueRunner:
     def released(self) -> int:
         """How many running tasks the last stop gave back because its time was over."""
         return self._dispatcher.released
+
+    @property
+    def held(self) -> int:
+        """How many threads are held by tasks that ignore their timeout or cancel."""
+        return len(self._dispatcher.held)
+
+    @property
+    def is_held_up(self) -> bool:
+        """Whether half of its threads are held by tasks that ignore everything."""
+        return 2 * self.held >= self.concurrency
+
+    @property
+    def held_at(self) -> float | None:
+        """When a running task will have ignored its timeout, by the monotonic clock, or None."""
+        moments = [one.held_at for one in self._dispatcher.in_flight.all()]
+        return min((moment for moment in moments if moment is not None), default=None)
 
     @property
     def identity(self) -> Identity:
@@ -135,6 +153,8 @@ class TaskQueueRunner:
         heartbeat.start()
         try:
             moved = self._dispatcher.round(promote=True) + self._dispatcher.settle()
+            while self._dispatcher.is_busy:  # A task that runs alone came after the others.
+                moved += self._dispatcher.settle()
             self._dispatcher.recorder.flush_when_due()
             return moved
         finally:
@@ -146,38 +166,56 @@ class TaskQueueRunner:
             lease_seconds=self.lease_seconds,
             poll_seconds=self.poll_seconds,
             max_tasks=self.max_tasks,
+            limits=self._limits(),
         )
+
+    def _limits(self) -> Limits:
+        """Return the patience of one of the runner's own connections."""
+        answer_seconds = min(LONGEST_ANSWER_SECONDS, self.lease_seconds / 3)
+        return Limits(queue_database(), answer_seconds=answer_seconds)
 
     def _heartbeat(self, dispatcher: Dispatcher) -> Heartbeat:
         return Heartbeat(
             dispatcher.identity,
             dispatcher.in_flight,
             lease_seconds=self.lease_seconds,
+            limits=self._limits(),
             wake=dispatcher.wake,
             obey=dispatcher.obey,
             recorder=dispatcher.recorder,
         )
 
     def _run(self, dispatcher: Dispatcher, until_empty: bool) -> None:  # noqa: FBT001 - a thread's target
-        heartbeat, watcher = self._heartbeat(dispatcher), watch(dispatcher.using, dispatcher.hear)
+        watcher, helpers = watch(dispatcher.using, dispatcher.hear), self._helpers(dispatcher)
         dispatcher.vigil.watcher = watcher
         dispatcher.pool = HandlerThreads(
             self.concurrency, dispatcher.finished, dispatcher.usual_seconds
         )
         try:
-            heartbeat.start()
+            for helper in helpers:
+                helper.start()
             tell_started(dispatcher.identity)
-            dispatcher.guarded(lambda: announce(dispatcher.identity, running=0))
-            dispatcher.work(until_empty=until_empty)
-            dispatcher.drain()
-            dispatcher.guarded(dispatcher.recorder.flush)
-            # First: a beat after the farewell would write the worker's row again.
-            end([heartbeat])
-            dispatcher.guarded(lambda: withdraw(dispatcher.identity))
+            with dispatcher.limits.applied():
+                dispatcher.guarded(lambda: announce(dispatcher.identity, running=0))
+                dispatcher.work(until_empty=until_empty)
+                dispatcher.drain()
+                dispatcher.guarded(dispatcher.recorder.flush)
+                # First: a beat after the farewell would write the worker's row again.
+                end(helpers[:1])
+                dispatcher.guarded(lambda: withdraw(dispatcher.identity))
         finally:
             dispatcher.pool.stop()
-            end([heartbeat] if watcher is None else [heartbeat, watcher])
+            end(helpers if watcher is None else [*helpers, watcher])
             connections.close_all()
+
+    def _helpers(self, dispatcher: Dispatcher) -> list[Heartbeat | Warden]:
+        """Return the threads beside the dispatcher's, the heartbeat first; none has started."""
+        heartbeat = self._heartbeat(dispatcher)
+        dispatcher.is_in_touch = lambda: heartbeat.is_in_touch
+        warden = Warden(
+            dispatcher.in_flight, is_in_touch=dispatcher.is_in_touch, held=dispatcher.hold
+        )
+        return [heartbeat, warden]
 
 
 def tell_started(identity: Identity) -> None:
@@ -186,7 +224,7 @@ def tell_started(identity: Identity) -> None:
     worker_started.send_robust(TaskQueueRunner, worker=identity.id, queues=queues)
 
 
-def end(threads: Sequence[Heartbeat | Watcher]) -> None:
+def end(threads: Sequence[Heartbeat | Warden | Watcher]) -> None:
     """End helper threads and give them a moment to close their connections."""
     for thread in threads:
         thread.stop()

@@ -16,6 +16,7 @@ from django.db import connections
 from django_taskstore.conf import settings
 from django_taskstore.database.errors import is_conflict, is_outage
 from django_taskstore.database.hygiene import drop
+from django_taskstore.database.limits import Limits
 from django_taskstore.definitions import queue_database
 from django_taskstore.scheduler import declared, passes
 
@@ -44,6 +45,7 @@ class ScheduleRunner:
         if self.poll_seconds <= 0:
             raise ValueError(f"poll_seconds is {poll_seconds!r}, expected a number above 0.")
         self.using = queue_database()
+        self._limits = Limits(self.using)
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
         self._prepared = False
@@ -93,9 +95,10 @@ class ScheduleRunner:
 
     def _run(self) -> None:
         try:
-            while not self._stopping.is_set():
-                well = self._guarded(self._look)
-                self._stopping.wait(self._nap_seconds if well else self._pause_seconds)
+            with self._limits.applied():
+                while not self._stopping.is_set():
+                    well = self._guarded(self._look)
+                    self._stopping.wait(self._nap_seconds if well else self._pause_seconds)
         finally:
             connections.close_all()
 
@@ -114,7 +117,8 @@ class ScheduleRunner:
     def _guarded(self, work: Callable[[], object]) -> bool:
         """Do some work; after a fault wait longer each time instead of ending."""
         try:
-            work()
+            with self._limits.waiting():
+                work()
         except Exception as error:
             self._pause_seconds = min(LONGEST_PAUSE_SECONDS, self._pause_seconds * 2 or 0.1)
             explain(error, self._pause_seconds)

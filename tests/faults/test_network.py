@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 
 import pytest
 from django.conf import settings
@@ -57,6 +58,20 @@ def test_a_worker_that_claims_again_what_it_lost_keeps_its_runs_apart(case):
     assert (row.status, row.claim_seq, row.lost_count) == ("success", 2, 1)
     case.stop()
     assert case.ledger.ends()[task.pk] >= 1
+
+
+@over_a_network
+def test_the_lost_answer_to_a_claim_leaves_no_orphan(case, proxy):
+    """F15: the claim was committed, its worker was not told, and nobody ran the task."""
+    worker = case.start(port=proxy.port)
+    proxy.cut_answer(CLAIM)
+    task = case.enqueue("LedgerOutput")
+    wait_until(lambda: proxy.cuts, what="the cut")
+    cut_at = time.monotonic()
+    row = case.ended(task)
+    assert (row.status, row.attempts, row.lost_count, row.claim_seq) == ("success", 1, 0, 2)
+    assert time.monotonic() - cut_at < LEASE_SECONDS + MARGIN_SECONDS
+    assert worker.stop() == 0
 
 
 @over_a_network
@@ -128,6 +143,30 @@ def test_a_worker_in_a_black_hole_runs_on_when_it_heals(case, proxy):
     [one.stop() for one in case.crew if one is not worker]
     after = case.enqueue("LedgerOutput")
     assert case.ended(after, seconds=LEASE_SECONDS + MARGIN_SECONDS).claim_seq == 1
+
+
+@over_a_network
+def test_a_worker_leaves_a_black_hole_by_itself(case, proxy):
+    """F12: connections that no answer comes on are given up, though nobody closes them."""
+    worker = case.start(port=proxy.port)
+    proxy.swallow()
+    task = case.enqueue("LedgerOutput")
+    row = case.ended(task, seconds=LEASE_SECONDS + MARGIN_SECONDS)
+    assert (row.status, row.lost_count) == ("success", 0)
+    assert worker.stop() == 0
+
+
+@over_a_network
+def test_a_heartbeat_in_a_half_open_connection_gets_another(case, proxy):
+    """F13: nothing is taken from a worker whose heartbeat lost its peer."""
+    worker = case.start(port=proxy.port)
+    task = case.enqueue("LedgerOutput", {"seconds": 3 * LEASE_SECONDS})
+    case.started(task)
+    proxy.half_open(HEARTBEAT)
+    case.start("elsewhere")
+    row = case.ended(task)
+    assert (row.status, row.attempts, row.lost_count) == ("success", 1, 0)
+    assert worker.stop() == 0
 
 
 @over_a_network

@@ -11,9 +11,10 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from django_taskstore.management.arguments import StoreCommand
-from django_taskstore.management.commands.taskqueue_run import duration, say, signals_to
+from django_taskstore.management.commands.taskqueue_run import duration
 from django_taskstore.management.output import show_log
 from django_taskstore.management.readiness import ready_database
+from django_taskstore.management.working import say, signals_to
 from django_taskstore.scheduler import ScheduleRunner, mirror
 
 

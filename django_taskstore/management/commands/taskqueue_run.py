@@ -1,16 +1,13 @@
 """``manage.py taskqueue_run``: parse, say what starts, run, exit with a code that says how it went.
 
-Owns the options, the signals of the operating system and the exit codes; the work is the
-runner's and the supervisor's.
+Owns the options and what they mean; `working` runs the process.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
-from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings as django_settings
@@ -21,12 +18,16 @@ from django_taskstore.exceptions import InvalidQueueName
 from django_taskstore.management.banner import banner
 from django_taskstore.management.output import show_log
 from django_taskstore.management.readiness import ready_database
+from django_taskstore.management.working import HELD_UP, RELEASED, Work, signals_to
 from django_taskstore.runner import TaskQueueRunner
 from django_taskstore.scheduler import ScheduleRunner
-from django_taskstore.supervisor import Supervisor, watch_parent
+from django_taskstore.supervisor import Leash, Supervisor
 
-RELEASED = 4
 USAGE = 2
+WHY = {
+    RELEASED: "Running tasks were given back to their queues.",
+    HELD_UP: "Tasks that ignore their timeout or cancel held threads; start it again.",
+}
 EPILOG = """\
 examples:
   manage.py taskqueue_run                          work the queue "default"
@@ -38,7 +39,8 @@ examples:
 SIGTERM or Ctrl-C stops claiming, waits for running tasks, and gives back what takes longer
 than --shutdown-timeout; a second signal gives back at once.
 
-exit codes: 0 all well · 2 wrong usage · 3 database not ready · 4 running tasks were given back
+exit codes: 0 all well · 2 wrong usage · 3 database not ready · 4 running tasks were given back ·
+6 threads were held by tasks that ignore their timeout or cancel: start it again
 """
 
 
@@ -107,17 +109,17 @@ class Command(BaseCommand):
         if options["processes"] > 1:
             self._end(supervise(options, patience_seconds))
         else:
-            self._end(work(runner, options, patience_seconds))
+            self._end(work(runner, options, patience_seconds).run(until_empty=options["once"]))
 
     def _end(self, code: int) -> None:
         """Leave with an exit code; from a shell at once, whatever threads still hang."""
-        if code == RELEASED and getattr(self, "_called_from_command_line", False):
-            self.stderr.write(self.style.WARNING("Running tasks were given back to their queues."))
+        if code in WHY and getattr(self, "_called_from_command_line", False):
+            self.stderr.write(self.style.WARNING(WHY[code]))
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(code)
         if code:
-            raise CommandError("Running tasks were given back to their queues.", returncode=code)
+            raise CommandError(WHY.get(code, "It ended too early."), returncode=code)
 
 
 def make_runner(options: dict[str, Any]) -> TaskQueueRunner:
@@ -145,41 +147,14 @@ def shutdown_timeout_seconds(options: dict[str, Any]) -> float:
     return float(settings.SHUTDOWN_TIMEOUT_SECONDS if given is None else given)
 
 
-def work(runner: TaskQueueRunner, options: dict[str, Any], patience_seconds: float) -> int:
-    """Run this process's loop until it ends; return the exit code."""
-    schedules = ScheduleRunner(poll_seconds=options["interval"])
-    signals_seen = 0
-
-    def stop() -> None:
-        nonlocal signals_seen
-        signals_seen += 1
-        schedules.request_stop()
-        if signals_seen == 1:
-            runner.request_stop(timeout_seconds=patience_seconds)
-            say(f"Stopping: waiting up to {patience_seconds:g} s for running tasks (again: now).")
-        else:
-            runner.abandon()
-            say("Stopping now: running tasks are given back.")
-
-    with signals_to(stop):
-        if not options["no_schedules"]:
-            begin(schedules, once=options["once"])
-        runner.start(until_empty=options["once"])
-        if options["supervised"]:
-            watch_parent(lambda: runner.request_stop(timeout_seconds=patience_seconds))
-        while runner.is_running:
-            runner.join(1.0)
-        schedules.stop()
-    return RELEASED if runner.released else 0
-
-
-def begin(schedules: ScheduleRunner, *, once: bool) -> None:
-    """Look after schedules: once here and now, or on a thread of their own."""
-    if not once:
-        schedules.start()
-        return
-    schedules.set_initial_runs()
-    schedules.run_once()
+def work(runner: TaskQueueRunner, options: dict[str, Any], patience_seconds: float) -> Work:
+    """Return this process's work."""
+    return Work(
+        runner,
+        None if options["no_schedules"] else ScheduleRunner(poll_seconds=options["interval"]),
+        patience_seconds=patience_seconds,
+        leash=Leash() if options["supervised"] else None,
+    )
 
 
 def supervise(options: dict[str, Any], patience_seconds: float) -> int:
@@ -204,34 +179,6 @@ def child_arguments(options: dict[str, Any]) -> list[str]:
             arguments.append(f"--{name.replace('_', '-')}={options[name]}")
     flags = ("serial", "once", "no_schedules")
     return arguments + [f"--{name.replace('_', '-')}" for name in flags if options[name]]
-
-
-class signals_to:  # noqa: N801 - read as a verb: with signals_to(stop)
-    """Hand SIGTERM and SIGINT to a callable, and give them back afterwards.
-
-    Args:
-        stop: called on the main thread between two bytecodes; it may only set flags.
-    """
-
-    def __init__(self, stop: Callable[[], None]) -> None:
-        self.stop = stop
-        self.before: dict[int, Any] = {}
-
-    def __enter__(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            try:
-                self.before[number] = signal.signal(number, lambda *_: self.stop())
-            except ValueError:
-                return  # Not the main thread: whoever runs this one stops it.
-
-    def __exit__(self, *error: object) -> None:
-        for number, handler in self.before.items():
-            signal.signal(number, handler)
-
-
-def say(text: str) -> None:
-    """Write a line from a signal handler: unbuffered, so never inside another write."""
-    os.write(2, f"{text}\n".encode())
 
 
 def whole(text: str) -> int:

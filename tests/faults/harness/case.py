@@ -96,6 +96,10 @@ class Case:
             what=f"start {times} of task {task.pk}",
         )
 
+    def pid_of(self, task):
+        """Return the process that started a task last."""
+        return [line.pid for line in self.ledger.lines() if line.task_id == task.pk][-1]
+
     def ended(self, task, *, seconds=60.0):
         """Wait until a task is final; return its row."""
         return wait_until(
