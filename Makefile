@@ -94,13 +94,7 @@ $(STAMPS)/test: $(STAMPS)/base
 	@$(PIP) --editable '.[postgresql]' --group test $(if $(DJANGO),'$(DJANGO)')
 	@touch $@
 
-$(STAMPS)/# -P: the package has a module "queue", which must not take the place of Python's.
-messages: $(STAMPS)/base
-	cd django_taskstore && $(abspath $(BIN)/python) -P -m django makemessages -l de -l fr --no-location \
-		--no-wrap --no-obsolete
-	cd django_taskstore && $(abspath $(BIN)/python) -P -m django compilemessages
-
-bench: $(STAMPS)/base
+$(STAMPS)/bench: $(STAMPS)/base
 	@echo 'Installing what the benchmark needs ...'
 	@$(PIP) --editable '.[postgresql]' --group bench
 	@touch $@
