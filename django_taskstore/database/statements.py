@@ -46,10 +46,13 @@ class Statement:
 
     def change(self, ids: Sequence[int]) -> int:
         """Run an UPDATE of these rows and return how many it changed."""
+        listed = ",".join(map(str, ids))
         if EACH in self.params:
-            sql, params = self.sql, tuple(list(ids) if one is EACH else one for one in self.params)
+            # An array as PostgreSQL writes it: psycopg would quote number by number.
+            sql = self.sql
+            params = tuple(f"{{{listed}}}" if one is EACH else one for one in self.params)
         else:
-            sql, params = self.sql.replace(EACH_TEXT, ",".join(map(str, ids))), self.params
+            sql, params = self.sql.replace(EACH_TEXT, listed), self.params
         with connections[self.using].cursor() as cursor:
             cursor.execute(sql, params)
             return int(cursor.rowcount)

@@ -147,7 +147,7 @@ class Dispatcher:
         while not self._should_stop(until_empty=until_empty):
             if not self.guarded(self.round):
                 self._wait(self._guard.pause_seconds)
-            elif not self._has_work():
+            elif not (self._has_work() or (until_empty and self._is_done)):
                 self._wait(self._nap_seconds())
 
     def round(self, *, promote: bool = False) -> int:
@@ -188,9 +188,14 @@ class Dispatcher:
             return True
         if self.max_tasks is not None and self._taken >= self.max_tasks:
             return not self.is_busy
-        if not until_empty or self.is_busy or not self._exchange.found_nothing:
+        if not (until_empty and self._is_done):
             return False
         return self.guarded(self._promoter.look) and not self._promoter.found
+
+    @property
+    def _is_done(self) -> bool:
+        """Whether nothing runs, and the last look found nothing to start."""
+        return self._exchange.found_nothing and not self.is_busy
 
     def _prepare(self) -> None:
         """Note when this runner started and bring the definitions up to date."""
