@@ -40,6 +40,9 @@ manage taskqueue_run '*' --once --verbosity 0
 sleep 3
 manage taskqueue_run '*' --once --verbosity 0
 
+step 'One task runs by itself, every night'
+manage schedule_list
+
 step 'What came of it'
 manage demo_report
 

@@ -162,6 +162,11 @@ class Schedule(models.Model):
         """
         return sentence(self.timetable)
 
+    def is_due(self, now: datetime) -> bool:
+        """Tell whether it is active and its time has come."""
+        is_active = self.status == ScheduleStatus.ACTIVE
+        return is_active and self.next_run_at is not None and self.next_run_at <= now
+
     @property
     def runs_left(self) -> int | None:
         """How many more runs are allowed; None for no limit."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import islice
@@ -70,8 +70,13 @@ class Timetable:
     start_at: datetime | None = None
     end_at: datetime | None = None
 
+    #: The rule, which starts with the window unless it says its own start.
+    parsed: RecurrenceRule | CronLine = field(init=False, repr=False, compare=False)
+    #: The zone of the wall clock.
+    zone: ZoneInfo = field(init=False, repr=False, compare=False)
+
     def __post_init__(self) -> None:
-        check_zone(self.time_zone)
+        zone = check_zone(self.time_zone)
         for name, moment in (("start_at", self.start_at), ("end_at", self.end_at)):
             if moment is not None:
                 check_moment(name, moment)
@@ -80,29 +85,15 @@ class Timetable:
                 f"The end, {self.end_at.isoformat()}, comes before the start, "
                 f"{self.start_at.isoformat()}."
             )
-        rule = self.parsed
+        rule = anchored(self.rule, self.time_zone, self.start_at)
         if isinstance(rule, RecurrenceRule) and rule.starts_at is None and needs_start(rule):
             raise InvalidRecurrence(
                 "A rule that happens once, or a number of times, needs a start: give start_at, or "
                 "DTSTART in the rule."
             )
-
-    @property
-    def parsed(self) -> RecurrenceRule | CronLine:
-        """The rule, which starts with the window unless it says its own start."""
-        rule = self.rule
-        if not isinstance(rule, RecurrenceRule):
-            rule = parse(rule, self.time_zone)  # type: ignore[assignment]
-        if isinstance(rule, RecurrenceRule) and rule.starts_at is None and self.start_at:
-            return replace(rule, starts_at=self.start_at)
-        return rule  # type: ignore[return-value]
-
-    @property
-    def zone(self) -> ZoneInfo:
-        """The zone of the wall clock."""
-        rule = self.parsed
         own = rule.time_zone if isinstance(rule, RecurrenceRule) else ""
-        return check_zone(own or self.time_zone)
+        object.__setattr__(self, "parsed", rule)
+        object.__setattr__(self, "zone", check_zone(own) if own else zone)
 
     def after(self, moment: datetime) -> Iterator[datetime]:
         """Yield the occurrences after a moment: aware datetimes in UTC, in order, each once."""
@@ -172,6 +163,17 @@ class Timetable:
 
 
 ALIGNED_START = datetime(2001, 1, 1, tzinfo=UTC)
+
+
+@lru_cache(maxsize=1024)
+def anchored(
+    rule: str | RecurrenceRule, time_zone: str, start_at: datetime | None
+) -> RecurrenceRule | CronLine:
+    """Return a rule, read if it is text, with a start if it says none and there is one."""
+    parsed = rule if isinstance(rule, RecurrenceRule) else parse(rule, time_zone)
+    if isinstance(parsed, RecurrenceRule) and parsed.starts_at is None and start_at is not None:
+        return replace(parsed, starts_at=start_at)
+    return parsed
 
 
 def needs_start(rule: RecurrenceRule) -> bool:

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
+from django.db import IntegrityError
 from django.utils.translation import gettext as _
 
 from django_taskstore import queue, signals
@@ -46,7 +47,7 @@ def attempt(schedule_id: int, using: str) -> int | None:
         How many tasks were enqueued; None when nothing was due, or another runner has it.
     """
     try:
-        return repeat_on_conflict(using, lambda: fire(schedule_id, using))
+        return once(schedule_id, using)
     except Exception as error:
         if is_outage(error) or is_conflict(error):
             raise
@@ -54,11 +55,33 @@ def attempt(schedule_id: int, using: str) -> int | None:
         return 0
 
 
-def fire(schedule_id: int, using: str) -> int | None:
-    """Enqueue what is due of one schedule and plan its next run, in one transaction."""
+def once(schedule_id: int, using: str) -> int | None:
+    """Do what is due of one schedule; what has a record already is not done again.
+
+    The record is unique, so a second one undoes the whole transaction; only then is it worth a
+    statement to look which there are.
+    """
+    try:
+        return repeat_on_conflict(using, partial(fire, schedule_id, using))
+    except IntegrityError:
+        return repeat_on_conflict(using, partial(fire, schedule_id, using, looks_first=True))
+
+
+def fire(schedule_id: int, using: str, *, looks_first: bool = False) -> int | None:
+    """Enqueue what is due of one schedule and plan its next run, in one transaction.
+
+    Args:
+        schedule_id: the schedule.
+        using: the database's alias.
+        looks_first: leave out occurrences that have a record, which costs a statement.
+
+    Raises:
+        IntegrityError: an occurrence has its record already, and nobody looked.
+    """
     with writing(using):
-        schedule = schedules(using).due().locked().filter(pk=schedule_id).first()
-        if schedule is None:
+        # By its key alone: another condition lets a planner walk the index of all that are due.
+        schedule = schedules(using).filter(pk=schedule_id).locked().first()
+        if schedule is None or not schedule.is_due(schedule.database_now):
             return None
         decision = decide(
             schedule.timetable,
@@ -67,28 +90,31 @@ def fire(schedule_id: int, using: str) -> int | None:
             misfire_policy=schedule.misfire_policy,
             grace=timedelta(seconds=settings.MISFIRE_GRACE_SECONDS),
         )
-        runs = carry_out(schedule, decision, using)
+        recorded = records(schedule, decision, using) if looks_first else set()
+        runs = carry_out(schedule, decision, using, leave_out=recorded)
         ScheduleRun.objects.using(using).bulk_create(runs)
         advance(schedule, decision, enqueued(runs))
         return len(enqueued(runs))
 
 
-def carry_out(schedule: Any, decision: Decision, using: str) -> list[ScheduleRun]:
-    """Enqueue a task for each occurrence that runs; return the record of each.
-
-    An occurrence that has a record already, as after an edit that planned it once more, is
-    left alone: the record outlives its task, and is unique.
-    """
+def records(schedule: Any, decision: Decision, using: str) -> set[datetime]:
+    """Return the occurrences that came to something before, as after an edit that planned anew."""
     moments = [*decision.run, *([decision.missed] if decision.missed else [])]
     rows = ScheduleRun.objects.using(using).filter(schedule=schedule, occurrence_at__in=moments)
-    recorded = set(rows.values_list("occurrence_at", flat=True))
+    return set(rows.values_list("occurrence_at", flat=True))
+
+
+def carry_out(
+    schedule: Any, decision: Decision, using: str, *, leave_out: set[datetime]
+) -> list[ScheduleRun]:
+    """Enqueue a task for each occurrence that runs; return the record of each."""
     runs, left = list[ScheduleRun](), schedule.runs_left
     for moment in decision.run:
         if left is not None and len(enqueued(runs)) >= left:
             return runs
-        if moment not in recorded:
+        if moment not in leave_out:
             runs.append(occurrence(schedule, moment, using, earlier=enqueued(runs)))
-    if decision.missed is not None and decision.missed not in recorded:
+    if decision.missed is not None and decision.missed not in leave_out:
         runs.append(run_of(schedule, decision.missed, RunResult.MISSED))
     return runs
 
@@ -169,8 +195,8 @@ def mark(schedule_id: int, error: Exception, using: str) -> None:
     """
     text = f"{exception_name(error).rpartition('.')[2]}: {str_of(error)}"
     with writing(using):
-        schedule = schedules(using).active().locked().filter(pk=schedule_id).first()
-        if schedule is None:
+        schedule = schedules(using).filter(pk=schedule_id).locked().first()
+        if schedule is None or schedule.status != ScheduleStatus.ACTIVE:
             return
         if schedule.next_run_at is not None:
             schedule.record(schedule.next_run_at, RunResult.FAILED, note=text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from datetime import timedelta
 from typing import Any
 
 from django import forms
@@ -134,6 +135,27 @@ class ImportSubscribersTask(TaskHandler):
         name = (row.get("name") or "").strip()[:100]
         _, is_new = Subscriber.objects.get_or_create(email=email, defaults={"name": name})
         return "added" if is_new else "known"
+
+
+@register(
+    schedule={
+        "rule": "30 3 * * *",
+        "time_zone": "Europe/Sofia",
+        "description": "At night, when few people subscribe.",
+        "overlap_policy": "skip",
+    }
+)
+class RemoveOldMailTask(TaskHandler):
+    """Runs by itself every night: its schedule stands in the decorator."""
+
+    title = "Remove old e-mails"
+    description = "Deletes e-mails that were sent more than 30 days ago."
+
+    def handle(self) -> dict[str, int]:
+        old = Email.objects.filter(sent_at__lt=timezone.now() - timedelta(days=30))
+        removed, _ = old.delete()
+        self.log_success(f"Removed {removed} e-mails.")
+        return {"removed": removed}
 
 
 class PartnerError(Exception):

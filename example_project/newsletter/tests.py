@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from datetime import timedelta
 from pathlib import Path
 
 from django.contrib.auth import get_user_model
@@ -10,8 +11,10 @@ from django.core import mail
 from django.db import transaction
 from django.test import TestCase, override_settings
 from django.urls import reverse
+from django.utils import timezone
 
-from django_taskstore.models import QueuedTask
+from django_taskstore.models import QueuedTask, Schedule
+from django_taskstore.scheduler import run_now
 from django_taskstore.testing import drain
 from newsletter.models import Email, Newsletter, Subscriber
 from newsletter.tasks import ImportSubscribersTask, SendEmailTask, SendNewsletterTask
@@ -116,3 +119,18 @@ class Importing(TestCase):
         task = self.run_import("email\n", file="../settings.py")
         assert task.status == "failed"
         assert "lies outside" in task.details
+
+
+class ByItself(TestCase):
+    """What a schedule does."""
+
+    def test_old_mail_is_removed_every_night(self):
+        schedule = Schedule.objects.get(name="RemoveOldMailTask")
+        assert schedule.sentence == "Every day at 03:30, Europe/Sofia"
+        subscriber = Subscriber.objects.create(email="tom@example.com")
+        for days in (31, 1):
+            sent_at = timezone.now() - timedelta(days=days)
+            Email.objects.create(subscriber=subscriber, subject="Tides", sent_at=sent_at)
+        run_now(schedule)
+        drain()
+        assert Email.objects.count() == 1
