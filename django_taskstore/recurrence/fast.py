@@ -6,7 +6,7 @@ instant comes twice in autumn and none is missed in spring. BY parts look at the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -139,12 +139,22 @@ class Clock:
 
     def _candidates(self, begin: datetime) -> Iterator[datetime]:
         """Yield the moments of a period that could be occurrences, in order."""
-        into = int(self.offset.total_seconds())
-        minutes = range(self.unit // 60) if self.rule.minutes else (into // 60,)
-        seconds = self.rule.seconds or (into % 60,)
-        for minute in minutes or (0,):
-            for second in seconds if self.unit > 1 else (0,):
+        into = int(self.offset.total_seconds()) % 60
+        seconds = (0,) if self.unit == 1 else self.rule.seconds or (into,)
+        for minute in self._minutes(begin):
+            for second in seconds:
                 yield begin + timedelta(seconds=minute * 60 + second)
+
+    def _minutes(self, begin: datetime) -> Sequence[int]:
+        """Return how many minutes into a period an occurrence could be."""
+        if self.unit < 3_600:
+            return (0,)
+        if not self.rule.minutes:
+            return (int(self.offset.total_seconds()) // 60,)
+        wall, end = begin.astimezone(self.zone), self._wall(begin, self.unit)
+        if wall.utcoffset() != end.utcoffset():
+            return range(60)
+        return sorted((minute - wall.minute) % 60 for minute in self.rule.minutes)
 
     def _shows(self, instant: datetime) -> bool:
         """Tell whether the wall clock shows what the BY parts ask for."""

@@ -117,14 +117,12 @@ def wall_times(rule: RecurrenceRule, start: datetime, since: date) -> Iterator[d
     begin = max(start.date(), since) - 2 * ONE_DAY
     quiet_until = begin + HORIZON
     for first, last in periods(rule, start.date(), begin):
-        days = matching(dates, first, last)
-        if days:
+        for day, at in chosen(matching(dates, first, last), times, rule.set_positions):
             quiet_until = first + HORIZON
-        elif first > quiet_until:
-            return
-        for day, at in chosen(days, times, rule.set_positions):
             if day >= begin:
                 yield datetime.combine(day, at)
+        if first > quiet_until:
+            return
 
 
 def matching(dates: DayFilter, first: date, last: date) -> list[date]:
