@@ -135,7 +135,7 @@ class BulkVerbAdmin(VerbAdmin):
         operation = bulk.start(
             verb.name,
             selection,
-            last_id=last_id,
+            last_id=min(last_id, bulk.newest_id(self.queue_database)),
             options=options,
             asked_by=request.user,
             queue_name=self.queue_for_bulk(),

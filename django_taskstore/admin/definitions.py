@@ -23,7 +23,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from django_taskstore.admin.acting import VerbAdmin
 from django_taskstore.admin.base import StoreChangeList
 from django_taskstore.admin.dashboard.chart_context import chart_context, spelled
-from django_taskstore.admin.dashboard.overview import definition_slots
+from django_taskstore.admin.dashboard.overview import day_slots
 from django_taskstore.admin.filters import DeletedFilter
 from django_taskstore.admin.rendering import link, pills
 from django_taskstore.admin.verbs import Verb
@@ -155,7 +155,7 @@ class TaskDefinitionAdmin(VerbAdmin):
 
     def beside(self, request: HttpRequest, row: Any) -> dict[str, Any]:
         """Return links to the definition's tasks, and the charts of its day."""
-        slots = definition_slots(self.queue_database, row.pk)
+        slots = day_slots(self.queue_database, definition_id=row.pk)
         return {"links": self.links(request, row), **chart_context(slots, None)}
 
     def links(self, request: HttpRequest, row: TaskDefinition) -> list[dict[str, Any]]:

@@ -18,12 +18,13 @@ from django.utils.translation import gettext_lazy, ngettext
 from django_taskstore.admin.acting import VerbAdmin
 from django_taskstore.admin.base import StoreChangeList
 from django_taskstore.admin.dashboard.chart_context import chart_context
-from django_taskstore.admin.dashboard.overview import overview
+from django_taskstore.admin.dashboard.overview import day_slots, overview
 from django_taskstore.admin.dashboard.panels import queue_rows
 from django_taskstore.admin.forms import PauseForm
 from django_taskstore.admin.rendering import NOTHING, link, pill
 from django_taskstore.admin.verbs import Verb
 from django_taskstore.models import Queue
+from django_taskstore.statistics import snapshot
 from django_taskstore.statuses import DefinitionStatus, Status
 
 
@@ -143,10 +144,10 @@ class QueueAdmin(VerbAdmin):
 
     def beside(self, request: HttpRequest, row: Any) -> dict[str, Any]:
         """Return the charts of the queue's day."""
-        seen = overview(self.queue_database, "24h")
-        states = {state.name: state for state in seen.snapshot.queues}
-        age = states[row.name].oldest_wait_seconds if row.name in states else None
-        return chart_context(seen.slots(row.name), age)
+        slots = day_slots(self.queue_database, queue_name=row.name)
+        states = snapshot(self.queue_database, [row.name]).queues
+        age = states[0].oldest_wait_seconds if states else None
+        return chart_context(slots, age)
 
     @admin.display(description=gettext_lazy("status"))
     def state(self, queue: Queue) -> SafeString:

@@ -88,7 +88,7 @@ def read(
     using: str,
     ranges: Mapping[str, datetime],
     *columns: str,
-    definition_id: int | None = None,
+    **only: Any,
 ) -> dict[tuple[Any, ...], Counts]:
     """Read counts, in one statement.
 
@@ -96,14 +96,12 @@ def read(
         using: the database's alias.
         ranges: since when, by the span to read.
         *columns: what to group by: span, starts_at, queue_name, definition_id.
-        definition_id: one definition, or None for all.
+        **only: ``queue_name`` or ``definition_id`` to narrow to.
 
     Returns:
         Counts by the values of the columns; what saw nothing is missing.
     """
-    found = within(using, ranges)
-    if definition_id is not None:
-        found = found.filter(definition_id=definition_id)
+    found = within(using, ranges).filter(**only)
     sums = found.values_list(*columns, "measure").annotate(Sum("n"))
     measures: dict[tuple[Any, ...], list[tuple[str, int]]] = defaultdict(list)
     for *key, measure, n in sums:

@@ -150,13 +150,15 @@ def union(names: Sequence[str], bounds: Bounds, using: str) -> Any:
         queued_task__soft_deleted_at=None,
     )
     paused = mine.filter(pk__gt=bounds.tasks.bottom, status=Status.PAUSED)
-    return arm(mine.filter(status=Literal(Status.QUEUED)), Status.QUEUED, Min("run_after")).union(
+    arms = (
         arm(mine.filter(status=Literal(Status.SCHEDULED)), Status.SCHEDULED, Min("run_after"), due),
         arm(mine.filter(status=Literal(Status.RUNNING)), Status.RUNNING, late=expired),
         arm(paused, Status.PAUSED),
         arm(failed, Status.FAILED, name="queued_task__queue_name"),
-        all=True,
     )
+    queued = arm(mine.filter(status=Literal(Status.QUEUED)), Status.QUEUED, Min("run_after"))
+    # The model's own order names a column that the union does not have.
+    return queued.union(*arms, all=True).order_by()
 
 
 def arm(

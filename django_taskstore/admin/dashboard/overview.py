@@ -132,15 +132,15 @@ class Overview:
                 yield StatusWarning("late_schedule", text, None, run.next_run_at)
 
 
-def definition_slots(using: str, definition_id: int) -> list[tuple[datetime, Counts]]:
-    """Return the counts of one definition in each of the last 24 hours.
+def day_slots(using: str, **only: Any) -> list[tuple[datetime, Counts]]:
+    """Return the counts in each of the last 24 hours.
 
     Args:
         using: the database's alias.
-        definition_id: the definition.
+        **only: ``queue_name`` or ``definition_id``.
     """
     starts = PERIODS["24h"].starts(timezone.now())
-    counts = read(using, {HOUR: starts[0]}, "starts_at", definition_id=definition_id)
+    counts = read(using, {HOUR: starts[0]}, "starts_at", **only)
     return [(start, counts.get((start,), Counts())) for start in starts]
 
 
