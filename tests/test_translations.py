@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import polib
@@ -60,6 +64,26 @@ def test_the_compiled_catalogue_is_the_written_one(language):
     compiled = {(one.msgctxt, one.msgid): texts_of(one) for one in catalogue(language, "mo")}
 
     assert compiled == written
+
+
+def test_the_catalogues_hold_every_text_of_the_code(tmp_path):
+    if shutil.which("xgettext") is None:
+        reason = "gettext is not installed (apt-get install gettext)"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    copy = tmp_path / "django_taskstore"
+    shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    # The package has a module "queue": its folder must not be on Python's path.
+    command = [sys.executable, "-P", "-m", "django", "makemessages", "-l", "de", "--no-obsolete"]
+    subprocess.run(command, cwd=copy, check=True, capture_output=True)
+    found = polib.pofile(str(copy / "locale" / "de" / "LC_MESSAGES" / "django.po"))
+
+    in_code = {(one.msgctxt, one.msgid) for one in found}
+    for language in LANGUAGES:
+        held = {(one.msgctxt, one.msgid) for one in catalogue(language)}
+        assert in_code - held == set(), "make messages brings the catalogues up to date"
+        assert held - in_code == set()
 
 
 @pytest.mark.django_db
