@@ -202,7 +202,7 @@ def test_several_queues_share_the_pool_and_take_turns(add_handler):
     runner = TaskQueueRunner("a", "b", "c", concurrency=1)
     for _ in range(3):
         runner.run_once()
-        runner._dispatcher._pace.stalled()
+        runner._dispatcher.slots.pace.stalled()
     assert set(order) == {"a", "b", "c"}, "a full queue does not starve the others"
 
 

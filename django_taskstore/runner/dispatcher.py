@@ -16,16 +16,13 @@ from django_taskstore.definitions import mirror
 from django_taskstore.executor import Execution
 from django_taskstore.notifier import ANYTHING
 from django_taskstore.outcomes import Outcome
-from django_taskstore.rollups import Recorder
 from django_taskstore.runner.exchange import Exchange
 from django_taskstore.runner.guard import LONGEST_PAUSE_SECONDS, Guard
 from django_taskstore.runner.heartbeat import Identity, Orders
-from django_taskstore.runner.held import Held
-from django_taskstore.runner.in_flight import InFlight
 from django_taskstore.runner.mailbox import Mailbox
-from django_taskstore.runner.pace import Pace
 from django_taskstore.runner.pool import HURRY_SECONDS, InlinePool, Pool
 from django_taskstore.runner.promoting import Promoter
+from django_taskstore.runner.slots import Slots
 from django_taskstore.runner.stopping import Stopping
 from django_taskstore.runner.suspects import Suspects
 from django_taskstore.runner.vigil import Vigil
@@ -60,17 +57,16 @@ class Dispatcher:
         self.max_tasks = max_tasks
         self.limits = limits
         self.is_in_touch: Callable[[], bool] = lambda: True
-        self.in_flight = InFlight()
-        self.held = Held()
+        self.slots = Slots(identity.concurrency)
+        self.in_flight, self.held = self.slots.in_flight, self.slots.held
         self.released = 0
         self.pool: Pool = InlinePool(self.finished)
         self.is_prepared = False
         self._mailbox = Mailbox()
         self._suspects = Suspects()
         self._refill_at = 0
-        self._measured_at = 0.0
         self._exchange = Exchange(identity, lease_seconds=lease_seconds)
-        self._pace = Pace()
+        self.recorder = self._exchange.recorder
         self._taken = 0
         self._promoter = Promoter(self.using, self.vigil.due_nap_seconds)
         self._guard = Guard(limits, self._failed)
@@ -102,7 +98,7 @@ class Dispatcher:
         if self.held.let_go(execution):
             self.wake()
             return
-        self._pace.ran(execution.run_seconds)
+        self.slots.pace.ran(execution.run_seconds)
         self._mailbox.put(outcome, ring=self.pool.waiting <= self._refill_at)
 
     def hold(self, execution: Execution) -> None:
@@ -126,21 +122,10 @@ class Dispatcher:
         self._stopping.request_now()
         self.wake()
 
-    def usual_seconds(self) -> float | None:
-        """Return how long a task usually runs; None until that is known."""
-        return self._pace.usual_seconds
-
     @property
     def is_stopping(self) -> bool:
         """Whether it was asked to stop, after which it claims nothing."""
         return self._stopping.is_requested
-
-    @property
-    def recorder(self) -> Recorder:
-        """What counts the outcomes of its rounds."""
-        return self._exchange.recorder
-
-    # The loop.
 
     def work(self, *, until_empty: bool = False) -> None:
         """Do rounds until asked to stop, or until nothing is due and nothing runs."""
@@ -211,22 +196,15 @@ class Dispatcher:
             return 0
         if self.pool.waiting_seconds() > GIVE_BACK_SECONDS:
             self._give_back()
-            self._pace.stalled()
-        room = max(0, self._capacity() - self._busy())
+            self.slots.pace.stalled()
+        room = max(0, self.slots.capacity - self.slots.busy(self._exchange.pending_claims()))
         return room if self.max_tasks is None else min(room, self.max_tasks - self._taken)
-
-    def _capacity(self) -> int:
-        return self.identity.concurrency + self._pace.ahead - len(self.held)
-
-    def _busy(self) -> int:
-        # The transaction that records an outcome may give its slot to another task.
-        return len(self.in_flight) - self.in_flight.count(self._exchange.pending_claims())
 
     def _has_work(self) -> bool:
         """Tell whether the next round should follow at once: it would claim a batch, not a few."""
         if self._exchange.pending:
             return True
-        return self._exchange.has_more and 2 * self._room() >= self._capacity()
+        return self._exchange.has_more and 2 * self._room() >= self.slots.capacity
 
     def _trade(self, room: int) -> int:
         """Exchange outcomes for claims in one transaction, then start what was claimed."""
@@ -239,7 +217,7 @@ class Dispatcher:
         executions = list(self._exchange.executions(claims))
         self.in_flight.add(executions)
         self._taken += len(executions)
-        self._refill_at = self._pace.ahead // 2
+        self._refill_at = self.slots.pace.ahead // 2
         self.pool.submit(self._admitted(executions))
         return len(ended) + len(claims)
 
@@ -252,19 +230,17 @@ class Dispatcher:
             return alone
         if not any(one.claim.lost_count for one in executions):
             return executions
-        free_slots = self._capacity() - self._pace.ahead - self._busy() + len(executions)
-        now, back = self._suspects.divide(executions, free_slots=free_slots)
+        free = self.slots.free(self._exchange.pending_claims()) + len(executions)
+        now, back = self._suspects.divide(executions, free_slots=free)
         if back:
             self._release(back)
-            self._pace.stalled()
+            self.slots.pace.stalled()
         return now or self._suspects.next(self.in_flight)
 
     def _collect(self) -> None:
         """Hand finished outcomes to the exchange, and learn how fast they come."""
-        finished, now = self._mailbox.collect(), time.monotonic()
-        if self.in_flight:
-            self._pace.ended(len(finished), seconds=now - self._measured_at)
-        self._measured_at = now
+        finished = self._mailbox.collect()
+        self.slots.measure(len(finished))
         self._exchange.pending += finished
 
     def _wait(self, longest_seconds: float) -> None:
@@ -291,8 +267,6 @@ class Dispatcher:
         self._exchange.may_have_orphans = True
         if is_somebodys_fault:
             self._exchange.separate()
-
-    # The end.
 
     def _interrupt(self) -> None:
         """Tell what still runs to stop, give it a moment, and release the rest."""

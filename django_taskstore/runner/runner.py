@@ -189,7 +189,7 @@ class TaskQueueRunner:
         watcher, helpers = watch(dispatcher.using, dispatcher.hear), self._helpers(dispatcher)
         dispatcher.vigil.watcher = watcher
         dispatcher.pool = HandlerThreads(
-            self.concurrency, dispatcher.finished, dispatcher.usual_seconds
+            self.concurrency, dispatcher.finished, lambda: dispatcher.slots.pace.usual_seconds
         )
         try:
             for helper in helpers:
