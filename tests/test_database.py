@@ -19,7 +19,7 @@ from django.db import (
 from django.test.utils import CaptureQueriesContext
 
 from django_taskstore import enqueue
-from django_taskstore.database import servers
+from django_taskstore.database import hygiene, servers
 from django_taskstore.database.clock import DatabaseNow, after, read_now
 from django_taskstore.database.committed import CommittedCache
 from django_taskstore.database.errors import is_conflict, is_outage
@@ -329,3 +329,18 @@ def test_sqlite_outside_wal_mode_is_warned_about():
             cursor.execute("PRAGMA journal_mode=WAL")
     assert "journal_mode=delete" in warning
     assert "init_command" in warning
+
+
+def test_two_connections_of_one_alias_are_told_apart():
+    """A copy that was opened beside the real one must not hide the transaction around a task."""
+    other = connection.copy()
+    with transaction.atomic():
+        row = Queue.objects.create(name="kept")
+        try:
+            with other.cursor() as cursor:
+                cursor.execute("SELECT 1")
+            hygiene.tidy(hygiene.depths())
+        finally:
+            other.close()
+        assert connection.in_atomic_block
+        assert Queue.objects.filter(pk=row.pk).exists()

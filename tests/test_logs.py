@@ -84,7 +84,11 @@ def test_lines_that_nobody_wants_cost_no_receiver(caplog, level, heard):
     with caplog.at_level(level, logger="django_taskstore.worker"):
         follow()
         listening = tuple(
-            bool(signal.receivers) for signal in (signals.task_started, signals.task_succeeded)
+            any(key[0][0] == f"django_taskstore.logs.{name}" for key in signal.receivers)
+            for name, signal in (
+                ("started", signals.task_started),
+                ("succeeded", signals.task_succeeded),
+            )
         )
     follow()
     assert listening == heard

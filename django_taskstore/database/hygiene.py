@@ -35,12 +35,12 @@ def remember(*, connection: Any, **_: Any) -> None:
 connection_created.connect(remember, dispatch_uid="django_taskstore.database.hygiene")
 
 
-def depths() -> dict[str, int]:
+def depths() -> dict[Any, int]:
     """Return how many transactions each open connection of this thread is inside of."""
-    return {connection.alias: len(connection.atomic_blocks) for connection in _opened.connections}
+    return {connection: len(connection.atomic_blocks) for connection in _opened.connections}
 
 
-def tidy(found: dict[str, int]) -> None:
+def tidy(found: dict[Any, int]) -> None:
     """Bring this thread's connections back to what they were before a task.
 
     What the task left open is rolled back, only to the depth that was found, since a test's
@@ -53,7 +53,7 @@ def tidy(found: dict[str, int]) -> None:
     for connection in _opened.connections:
         if connection.connection is None:
             continue
-        depth = found.get(connection.alias, 0)
+        depth = found.get(connection, 0)
         leaked = len(connection.atomic_blocks) > depth
         while len(connection.atomic_blocks) > depth:
             connection.atomic_blocks[-1].__exit__(RuntimeError, RuntimeError("leaked"), None)
