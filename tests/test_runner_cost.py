@@ -1,9 +1,10 @@
-"""What a runner costs: sessions while it works."""
+"""What a runner costs: sessions while it works, statements while it idles."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
+import time
 
 import pytest
 from django.db import connection
@@ -43,3 +44,32 @@ def test_a_handler_that_reads_a_row_does_not_connect_for_each_task(add_handler):
         wait_until(lambda: QueuedTask.objects.filter(status="success").count() == 300)
     assert any(name.startswith("taskstore-handler") for name in opened)
     assert len([name for name in opened if name.startswith("taskstore-")]) <= 4 + 3, opened
+
+
+@contextlib.contextmanager
+def statements():
+    """Collect the SQL that is sent over each connection that is opened from now on."""
+    sent = []
+
+    def send(execute, sql, *rest):
+        sent.append(sql)
+        return execute(sql, *rest)
+
+    def keep(*, connection, **_):
+        connection.execute_wrappers.append(send)
+
+    connection_created.connect(keep)
+    try:
+        yield sent
+    finally:
+        connection_created.disconnect(keep)
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="the others have to look")
+def test_an_idle_runner_sends_no_more_than_a_statement_a_second():
+    with statements() as sent, running(poll_seconds=None):
+        wait_until(lambda: any("FOR UPDATE" in sql for sql in sent), what="the first look")
+        before = len(sent)
+        time.sleep(10)  # A rate needs a time in which nothing happens.
+        idle = sent[before:]
+    assert len(idle) <= 10, idle

@@ -15,7 +15,7 @@ DEFAULT = "default settings"
 #: The fastest of a few settings tried by hand.
 BEST = {
     "sqlite": ["--concurrency=1"],
-    "postgresql": ["--concurrency=4"],
+    "postgresql": ["--concurrency=2"],
     "mariadb": ["--concurrency=4"],
 }
 
