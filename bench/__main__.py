@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,8 @@ PROFILE = "profile"
 def main(words: Sequence[str] | None = None) -> None:
     """Measure what the words of the command line ask for."""
     options = parsed(words)
+    # Whoever ends the run ends its workers and databases too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     asked = options.measures or [ALL]
     run = Run(
         databases=options.db or list(STORES),
