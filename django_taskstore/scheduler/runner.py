@@ -25,7 +25,7 @@ logger = logging.getLogger("django_taskstore.worker")
 #: How often rows that were written past `Schedule.save` are looked for.
 UNPLANNED_SECONDS = 30.0
 LONGEST_PAUSE_SECONDS = 5.0
-#: While another runner is at what is due.
+#: After a pass, and while another runner is at what is due.
 SHORTEST_NAP_SECONDS = 0.05
 
 
@@ -109,8 +109,10 @@ class ScheduleRunner:
         if time.monotonic() >= self._unplanned_at:
             self._unplanned_at = time.monotonic() + UNPLANNED_SECONDS
             self.set_initial_runs()
-        passes.run_due(self.using, should_stop=self._stopping.is_set)
         due_in = passes.due_in_seconds(self.using)
+        if due_in is not None and due_in <= 0:
+            passes.run_due(self.using, should_stop=self._stopping.is_set)
+            due_in = 0.0
         due_in = self.poll_seconds if due_in is None else max(due_in, SHORTEST_NAP_SECONDS)
         self._nap_seconds = min(self.poll_seconds, due_in)
 
