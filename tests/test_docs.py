@@ -191,7 +191,7 @@ def test_the_readme_answers_ten_questions_and_links_a_test_for_each_promise():
     questions = re.findall(r"^\*\*(\d+)\. .+?\?\*\*", answers, flags=re.MULTILINE)
     assert [int(number) for number in questions] == list(range(1, 11))
     promises = re.split(r"^\d\. ", section(readme, "Promises"), flags=re.MULTILINE)[1:]
-    assert len(promises) == 6
+    assert len(promises) == 7
     assert [promise for promise in promises if "](tests/" not in promise] == []
 
 
