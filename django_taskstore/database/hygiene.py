@@ -6,11 +6,21 @@ transaction that was open before the task.
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from typing import Any
 
 from django.db.backends.signals import connection_created
+
+#: After so long without a task a thread looks whether its connections still answer.
+IDLE_SECONDS = 1.0
+#: What outlives the transaction it is said in.
+CHANGES_SESSION = re.compile(
+    r"\s*(SET\s+(?!LOCAL|TRANSACTION|CONSTRAINTS)|RESET|PRAGMA|LISTEN|PREPARE|SELECT\s+set_config"
+    r"|LOCK\s+TABLES|CREATE\s+(GLOBAL\s+|LOCAL\s+)?TEMP)",
+    re.IGNORECASE,
+).match
 
 
 class Opened(threading.local):
@@ -21,6 +31,8 @@ class Opened(threading.local):
 
     def __init__(self) -> None:
         self.connections: list[Any] = []
+        self.used_at = time.monotonic()
+        self.notes_settings = False
 
 
 _opened = Opened()
@@ -30,13 +42,35 @@ def remember(*, connection: Any, **_: Any) -> None:
     """Note that this thread opened a connection."""
     if connection not in _opened.connections:
         _opened.connections.append(connection)
+        if _opened.notes_settings:
+            connection.execute_wrappers.append(note_setting)
 
 
 connection_created.connect(remember, dispatch_uid="django_taskstore.database.hygiene")
 
 
+def note_settings() -> None:
+    """Have this thread notice from now on when a task changes a setting of its session."""
+    _opened.notes_settings = True
+
+
+def note_setting(execute: Any, sql: Any, params: Any, many: Any, context: Any) -> Any:
+    """Mark the connection when a statement changes what the next task would meet."""
+    if not isinstance(sql, str) or CHANGES_SESSION(sql):
+        context["connection"].errors_occurred = True
+    return execute(sql, params, many, context)
+
+
 def depths() -> dict[Any, int]:
-    """Return how many transactions each open connection of this thread is inside of."""
+    """Return how many transactions each open connection of this thread is inside of.
+
+    A connection that has idled may have died meanwhile, which no task should be the one to
+    find out; under load, asking would cost each task a round trip.
+    """
+    if time.monotonic() - _opened.used_at > IDLE_SECONDS:
+        for connection in _opened.connections:
+            if connection.connection is not None and not connection.in_atomic_block:
+                drop_unusable(connection)
     return {connection: len(connection.atomic_blocks) for connection in _opened.connections}
 
 
@@ -59,6 +93,7 @@ def tidy(found: dict[Any, int]) -> None:
             connection.atomic_blocks[-1].__exit__(RuntimeError, RuntimeError("leaked"), None)
         if depth == 0 and (leaked or connection.errors_occurred or is_altered(connection)):
             drop(connection)
+    _opened.used_at = time.monotonic()
 
 
 def distrust() -> None:
@@ -68,6 +103,12 @@ def distrust() -> None:
     """
     for connection in _opened.connections:
         connection.errors_occurred = True
+
+
+def drop_unusable(connection: Any) -> None:
+    """Close a connection that no longer answers."""
+    if not connection.is_usable():
+        drop(connection)
 
 
 def drop(connection: Any) -> None:

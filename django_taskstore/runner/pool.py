@@ -19,6 +19,7 @@ from typing import Protocol
 from django.core.cache import caches
 from django.db import connections
 
+from django_taskstore.database.hygiene import note_settings
 from django_taskstore.executor import Execution
 from django_taskstore.runner.event_loop import IDLE_SECONDS, EventLoop, Finished
 
@@ -186,6 +187,7 @@ class HandlerThreads:
 
     def _work(self) -> None:
         make_caches()
+        note_settings()
         try:
             while self._sleep():
                 self._work_off()

@@ -64,6 +64,11 @@ class Unprintable(Exception):
         raise TypeError("no pickle")
 
 
+def without_end():
+    """Recurse."""
+    return without_end()
+
+
 @register
 class Poison(TaskHandler):
     """Ends its process, or raises what a loop might not survive."""
@@ -80,7 +85,7 @@ class Poison(TaskHandler):
             while True:
                 hoard.append(bytearray(16 * 1024 * 1024))
         elif how == "recursion":
-            self.handle()
+            without_end()
         elif how == "unprintable":
             raise Unprintable
         raise {"system_exit": SystemExit, "interrupt": KeyboardInterrupt}[how]
@@ -142,11 +147,6 @@ class Untidy(TaskHandler):
             translation.activate("bg")
         elif how == "autocommit":
             transaction.set_autocommit(False)
-        elif how == "broken":
-            connection.ensure_connection()
-            descriptor = connection.connection.fileno() if connection.vendor != "sqlite" else None
-            if descriptor is not None:
-                socket.socket(fileno=os.dup(descriptor)).shutdown(socket.SHUT_RDWR)
         write_line(self, "end")
 
 
