@@ -16,12 +16,13 @@ PYTHON ?= $(call works,(3$(comma)11),python3 python3.13 python3.12 python3.11 py
 PYTHON6 ?= $(call works,(3$(comma)12),python3.13 python3.12 python3.14 python3 python)
 comma := ,
 
-.PHONY: help demo test faults lint typecheck docs messages bench test-django6 build clean
+.PHONY: help demo test faults soak lint typecheck docs messages bench test-django6 build clean
 
 help:
 	@echo 'make demo          migrate SQLite, run tasks, show what came of them'
 	@echo 'make test          the test suite on every database that answers'
 	@echo 'make faults        all fault cases, the long ones too'
+	@echo 'make soak          100,000 tasks, a kill each second, a restart of the database each minute'
 	@echo 'make lint          ruff, and the order of the layers'
 	@echo 'make typecheck     mypy, strict'
 	@echo 'make docs          build docs/ with warnings as errors'
@@ -38,7 +39,11 @@ test: $(STAMPS)/test $(STAMPS)/mysql
 	@VENV="$(VENV)" sh .ci/test-databases $(PYTEST_ARGS)
 
 faults: $(STAMPS)/test $(STAMPS)/mysql
-	@VENV="$(VENV)" sh .ci/test-databases tests/faults -m faults $(PYTEST_ARGS)
+	@VENV="$(VENV)" sh .ci/test-databases tests/faults -m "faults and not soak" $(PYTEST_ARGS)
+
+soak: $(STAMPS)/test $(STAMPS)/mysql
+	@VENV="$(VENV)" TASKSTORE_DATABASES="postgresql mysql" sh .ci/test-databases tests/faults/test_soak.py \
+		-m soak --timeout 7200 --capture no $(PYTEST_ARGS)
 
 lint: $(STAMPS)/lint $(STAMPS)/test
 	$(BIN)/ruff check .
