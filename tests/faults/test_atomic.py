@@ -14,7 +14,7 @@ from django_taskstore.models import QueuedTask
 from django_taskstore.statuses import FINAL
 from tests.testapp.models import Effect
 
-pytestmark = [pytest.mark.faults]
+pytestmark = [pytest.mark.faults, pytest.mark.long]
 
 MANY_LOSSES = {"MAX_LOSSES": 1_000}
 

@@ -8,7 +8,7 @@ import pytest
 
 from django_taskstore.models import QueuedTask
 
-pytestmark = [pytest.mark.faults]
+pytestmark = [pytest.mark.faults, pytest.mark.long]
 
 #: 512 MB of address space: a worker needs 200.
 LITTLE_MEMORY = ("prlimit", f"--as={768 * 1024 * 1024}")

@@ -13,7 +13,7 @@ from django_taskstore.models import QueuedTask
 from tests.faults.harness.workers import MARGIN_SECONDS
 from tests.helpers import wait_until
 
-pytestmark = [pytest.mark.faults]
+pytestmark = [pytest.mark.faults, pytest.mark.long]
 
 #: The promise is the deadline and 2 s; a busy machine needs a moment to say so.
 LATE_SECONDS = 2.0 + MARGIN_SECONDS / 3
