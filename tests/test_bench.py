@@ -9,12 +9,12 @@ import sys
 import threading
 
 import pytest
+from django.conf import settings
+
 from bench.contest import Entry, play
 from bench.peers.catalogue import PEERS
 from bench.report import as_text
 from bench.tally import CALLS, SESSIONS, Tallies, Tally
-from django.conf import settings
-
 from tests.helpers import ROOT
 
 DATABASE = {"mysql": "mariadb"}.get(settings.BACKEND, settings.BACKEND)
