@@ -51,10 +51,10 @@ class Work:
 
     def run(self, *, until_empty: bool) -> int:
         """Work until told to stop, or until nothing is due; return the exit code."""
-        # What is loaded stays loaded: the collector would walk over it for every few rounds.
-        gc.collect()
-        gc.freeze()
         with signals_to(self.stop):
+            # What is loaded stays loaded: the collector would walk over it for every few rounds.
+            gc.collect()
+            gc.freeze()
             self._begin_schedules(once=until_empty)
             self.runner.start(until_empty=until_empty)
             if self.leash is not None:
