@@ -65,13 +65,12 @@ def start(
             done_to_id=eldest - 1,
             last_id=last_id,
         )
-        task = enqueue(
+        operation.queued_task = enqueue(
             BulkOperationTask,
             {"operation": operation.pk},
             queue_name=queue_name,
             priority=PRIORITY,
         )
-        operation.queued_task = task
         operation.save(using=using, update_fields=["queued_task"])
     return operation
 

@@ -10,7 +10,7 @@ from django.contrib.admin.models import LogEntry
 from django.test import override_settings
 from django.utils import timezone
 
-from django_taskstore.admin.schedule_forms import fields_of
+from django_taskstore.admin.schedule_timing import fields_of
 from django_taskstore.models import QueuedTask, Schedule, TaskDefinition
 from django_taskstore.scheduler import run_due
 from tests.admin_pages import act_url, client_of, definition, said, superuser, url, use, user_with

@@ -24,7 +24,8 @@ from django.views.decorators.http import require_POST
 from django_taskstore.admin.acting import VerbAdmin
 from django_taskstore.admin.redaction import redacted, sensitive_names
 from django_taskstore.admin.rendering import NOTHING, link, moment, pill, pretty
-from django_taskstore.admin.schedule_forms import FREQUENCY_FIELDS, ScheduleForm, TimingForm
+from django_taskstore.admin.schedule_forms import ScheduleForm
+from django_taskstore.admin.schedule_timing import FREQUENCY_FIELDS, TimingForm
 from django_taskstore.admin.schedule_verbs import DELETE, SCHEDULE_VERBS
 from django_taskstore.exceptions import InvalidRecurrence
 from django_taskstore.models import QueuedTask, Schedule, ScheduleRun

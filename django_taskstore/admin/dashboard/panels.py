@@ -46,7 +46,6 @@ def tiles(seen: Overview, address: Address) -> list[Tile]:
     """Return the seven numbers that say how it is."""
     totals, workers = seen.snapshot.totals, seen.snapshot.workers
     capacity = sum(worker.concurrency for worker in workers)
-    share = seen.day.failed_share
     return [
         Tile(
             _("Queued"),
@@ -62,15 +61,7 @@ def tiles(seen: Overview, address: Address) -> list[Tile]:
             tasks_url(address, status="running"),
             "running",
         ),
-        Tile(
-            _("Failed in 24 h"),
-            f"{seen.day.failed:,}",
-            ""
-            if share is None
-            else _("%(percent)s %% of what ended") % {"percent": percent(share)},
-            tasks_url(address, status="failed", created="24h"),
-            "failed" if seen.day.failed else "",
-        ),
+        failed_tile(seen, address),
         Tile(
             _("Succeeded in 24 h"),
             f"{seen.day.succeeded:,}",
@@ -88,6 +79,18 @@ def tiles(seen: Overview, address: Address) -> list[Tile]:
             "" if workers else "failed",
         ),
     ]
+
+
+def failed_tile(seen: Overview, address: Address) -> Tile:
+    """Return how many tasks failed of late, and their share of what ended."""
+    share = seen.day.failed_share
+    return Tile(
+        _("Failed in 24 h"),
+        f"{seen.day.failed:,}",
+        "" if share is None else _("%(percent)s %% of what ended") % {"percent": percent(share)},
+        tasks_url(address, status="failed", created="24h"),
+        "failed" if seen.day.failed else "",
+    )
 
 
 def oldest_tile(seen: Overview, address: Address) -> Tile:
