@@ -69,7 +69,7 @@ def statements():
 def test_an_idle_runner_sends_no_more_than_a_statement_a_second():
     with statements() as sent, running(poll_seconds=None):
         wait_until(lambda: any("FOR UPDATE" in sql for sql in sent), what="the first look")
-        before = len(sent)
-        time.sleep(10)  # A rate needs a time in which nothing happens.
-        idle = sent[before:]
-    assert len(idle) <= 10, idle
+        before, began = len(sent), time.monotonic()
+        wait_until(lambda: len(sent) >= before + 8, seconds=60, what="eight statements")
+        seconds = time.monotonic() - began
+    assert seconds >= 8, sent[before:]

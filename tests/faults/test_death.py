@@ -114,7 +114,7 @@ def test_a_kill_each_second_loses_nothing(case):
             crew[victim].kill()
             crew[victim] = case.launch("--concurrency", "4", settings={"MAX_LOSSES": 50}).ready()
             kills += 1
-        time.sleep(0.5)
+        time.sleep(0.5)  # The pause between two kills, not a wait for a time.
     assert set(case.ledger.starts()) == ids
     assert QueuedTask.objects.with_status("success").count() == len(ids)
     assert case.ledger.interrupted() <= 4 * kills
