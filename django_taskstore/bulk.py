@@ -2,23 +2,26 @@
 
 Owns `start` and the handler that does the work: the queue's own means, so a bulk operation
 survives the death of its worker, shows its progress and can be stopped. A chunk moves its
-tasks and the operation's cursor in one transaction: no task is moved twice.
+tasks and the operation's cursor in one transaction: no task is moved twice. `at_once` does
+the same for a command, without a worker and without a cursor that outlives it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db.models import Max, Min
 
+from django_taskstore.claims import rows
 from django_taskstore.context import TaskContext
 from django_taskstore.database.clock import DatabaseNow
 from django_taskstore.database.transactions import repeat_on_conflict, writing
 from django_taskstore.definitions import queue_database
 from django_taskstore.exceptions import Cancel, TaskStoreError
 from django_taskstore.handlers import TaskHandler
-from django_taskstore.models import BulkOperation, QueuedTask
+from django_taskstore.models import BulkOperation
 from django_taskstore.models.querysets import QueuedTaskQuerySet
 from django_taskstore.queue import enqueue, requeue
 from django_taskstore.registry import register
@@ -54,7 +57,7 @@ def start(
     """
     using = queue_database()
     with writing(using):
-        eldest = rows(using).aggregate(eldest=Min("pk"))["eldest"] or 1
+        eldest = eldest_id(using)
         operation = BulkOperation.objects.using(using).create(
             verb=verb,
             selection=selection.as_json(),
@@ -75,14 +78,14 @@ def start(
     return operation
 
 
+def eldest_id(using: str) -> int:
+    """Return the id of the eldest task, 1 when there is none."""
+    return rows(using).aggregate(eldest=Min("pk"))["eldest"] or 1
+
+
 def newest_id(using: str) -> int:
     """Return the id of the newest task, 0 when there is none."""
     return rows(using).aggregate(newest=Max("pk"))["newest"] or 0
-
-
-def rows(using: str) -> QueuedTaskQuerySet:
-    """Return all tasks, the hidden ones included."""
-    return QueuedTaskQuerySet(QueuedTask, using=using)
 
 
 @register
@@ -152,23 +155,101 @@ def finish(key: int, using: str) -> BulkOperation:
 
 def move_chunk(operation: BulkOperation, using: str) -> None:
     """Use the verb on the next tasks and move the cursor behind them."""
-    top = min(operation.done_to_id + REACH, operation.last_id)
     meant = Selection.from_json(operation.selection).narrow(rows(using))
-    next_ones = meant.filter(pk__gt=operation.done_to_id, pk__lte=top).order_by("pk")
-    keys = list(next_ones.values_list("pk", flat=True)[:CHUNK])
-    if keys:
-        changed, refused = VERBS[operation.verb](rows(using).filter(pk__in=keys), operation)
-        operation.changed += changed
-        operation.refused += refused
-        operation.skipped += len(keys) - changed - refused
-    operation.done_to_id = keys[-1] if len(keys) == CHUNK else top
+    keys, done_to_id = next_ones(meant, after_id=operation.done_to_id, last_id=operation.last_id)
+    moved = use(operation.verb, keys, operation.options, using)
+    operation.changed += moved.changed
+    operation.skipped += moved.skipped
+    operation.refused += moved.refused
+    operation.first_refusal = operation.first_refusal or moved.first_refusal
+    operation.done_to_id = done_to_id
     operation.save(using=using)
 
 
-def requeue_each(tasks: QueuedTaskQuerySet, operation: BulkOperation) -> tuple[int, int]:
-    """Requeue finished tasks as new ones; return how many were, and how many are refused."""
+def at_once(
+    verb: str,
+    meant: QueuedTaskQuerySet,
+    *,
+    options: dict[str, Any],
+    after_id: int,
+    last_id: int,
+    chunk: int,
+) -> Iterator[Moved]:
+    """Use a verb on all tasks that match, one transaction a chunk, while somebody waits for it.
+
+    Args:
+        verb: one of `BulkOperation.Verbs`.
+        meant: the tasks.
+        options: what the verb takes; ``queue_name`` for a requeue.
+        after_id: only tasks after this one.
+        last_id: the newest task that may be touched: the verb itself may make newer ones.
+        chunk: tasks a transaction.
+    """
+    using = meant.db
+
+    def transact() -> Moved:
+        with writing(using):
+            keys, top = next_ones(meant, after_id=after_id, last_id=last_id, chunk=chunk)
+            return replace(use(verb, keys, options, using), done_to_id=top)
+
+    while after_id < last_id:
+        moved = repeat_on_conflict(using, transact)
+        after_id = moved.done_to_id
+        yield moved
+
+
+def next_ones(
+    meant: QueuedTaskQuerySet, *, after_id: int, last_id: int, chunk: int | None = None
+) -> tuple[list[int], int]:
+    """Return the ids of the next tasks that match, and up to which id that is all of them."""
+    size = CHUNK if chunk is None else chunk
+    top = min(after_id + REACH, last_id)
+    found = meant.filter(pk__gt=after_id, pk__lte=top).order_by("pk")
+    keys = list(found.values_list("pk", flat=True)[:size])
+    return keys, keys[-1] if len(keys) == size else top
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What became of one chunk.
+
+    Attributes:
+        changed: tasks that the verb changed or made anew.
+        skipped: tasks that it does not fit.
+        refused: tasks whose work nobody takes any more.
+        first_refusal: why the first of those was refused.
+        done_to_id: up to which id all tasks were looked at.
+    """
+
+    changed: int = 0
+    skipped: int = 0
+    refused: int = 0
+    first_refusal: str = ""
+    done_to_id: int = 0
+
+    def __add__(self, other: Moved) -> Moved:
+        return Moved(
+            self.changed + other.changed,
+            self.skipped + other.skipped,
+            self.refused + other.refused,
+            self.first_refusal or other.first_refusal,
+            max(self.done_to_id, other.done_to_id),
+        )
+
+
+def use(verb: str, keys: list[int], options: dict[str, Any], using: str) -> Moved:
+    """Use a verb on the tasks with these ids."""
+    if not keys:
+        return Moved()
+    moved = VERBS[verb](rows(using).filter(pk__in=keys), options)
+    return replace(moved, skipped=len(keys) - moved.changed - moved.refused)
+
+
+def requeue_each(tasks: QueuedTaskQuerySet, options: dict[str, Any]) -> Moved:
+    """Requeue finished tasks as new ones, and count those that are refused."""
     changed = refused = 0
-    queue_name = operation.options.get("queue_name") or None
+    first_refusal = ""
+    queue_name = options.get("queue_name") or None
     for task in tasks.select_related("definition").order_by("pk"):
         if not task.is_final:
             continue
@@ -176,19 +257,19 @@ def requeue_each(tasks: QueuedTaskQuerySet, operation: BulkOperation) -> tuple[i
             requeue(task, queue_name=queue_name)
         except TaskStoreError as error:
             refused += 1
-            operation.first_refusal = operation.first_refusal or f"#{task.pk}: {error}"
+            first_refusal = first_refusal or f"#{task.pk}: {error}"
         else:
             changed += 1
-    return changed, refused
+    return Moved(changed, refused=refused, first_refusal=first_refusal)
 
 
-Chunk = Callable[[QueuedTaskQuerySet, BulkOperation], tuple[int, int]]
+Chunk = Callable[[QueuedTaskQuerySet, dict[str, Any]], Moved]
 VERBS: dict[str, Chunk] = {
     "requeue": requeue_each,
-    "restart": lambda tasks, _: (tasks.restart(), 0),
-    "cancel": lambda tasks, _: (tasks.cancel(), 0),
-    "pause": lambda tasks, _: (tasks.pause(), 0),
-    "resume": lambda tasks, _: (tasks.resume(), 0),
-    "delete": lambda tasks, _: (tasks.soft_delete(), 0),
-    "restore": lambda tasks, _: (tasks.restore(), 0),
+    "restart": lambda tasks, _: Moved(tasks.restart()),
+    "cancel": lambda tasks, _: Moved(tasks.cancel()),
+    "pause": lambda tasks, _: Moved(tasks.pause()),
+    "resume": lambda tasks, _: Moved(tasks.resume()),
+    "delete": lambda tasks, _: Moved(tasks.soft_delete()),
+    "restore": lambda tasks, _: Moved(tasks.restore()),
 }

@@ -6,7 +6,7 @@ system checks in `checks` report what `problems` finds.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from importlib.util import find_spec
 from typing import Any
@@ -53,6 +53,8 @@ class Defaults:
     QUEUE_AGE_WARNING_SECONDS: float = 600.0
     #: How long the dashboard shows what it has read: any number of open pages reads once.
     ADMIN_CACHE_SECONDS: float = 5.0
+    #: What a collector sends to read the metrics without signing in; None: only staff may.
+    METRICS_TOKEN: str | None = None
     #: True makes every page of the admin read-only.
     ADMIN_READ_ONLY: bool = False
 
@@ -70,6 +72,7 @@ POSITIVE = {
     "MAX_OUTPUT_BYTES",
     "MAX_DETAILS_BYTES",
 }
+SHORTEST_TOKEN = 16
 FROM_ZERO = {"MISFIRE_GRACE_SECONDS", "SHUTDOWN_TIMEOUT_SECONDS"}
 WHOLE = {key for key in POSITIVE if not key.endswith("SECONDS")}
 DEFAULTS: dict[str, Any] = {field.name: field.default for field in fields(Defaults)}
@@ -125,10 +128,24 @@ def value_problems(key: str, value: Any) -> Iterator[str]:
         yield f"TASKSTORE[{key!r}] is {value!r}, expected a number of seconds, 0 or more."
     elif isinstance(DEFAULTS[key], bool) and not isinstance(value, bool):
         yield f"TASKSTORE[{key!r}] is {value!r}, expected True or False."
-    elif key == "ERROR_HANDLER" and not (value is None or isinstance(value, str)):
-        yield f"TASKSTORE[{key!r}] is {value!r}, expected a dotted path or None."
-    elif key == "RETENTION":
-        yield from retention_problems(value)
+    elif key in SPECIAL:
+        yield from SPECIAL[key](value)
+
+
+def error_handler_problems(value: Any) -> Iterator[str]:
+    """Yield what is wrong with the ERROR_HANDLER path by itself."""
+    if not (value is None or isinstance(value, str)):
+        yield f"TASKSTORE['ERROR_HANDLER'] is {value!r}, expected a dotted path or None."
+
+
+def token_problems(value: Any) -> Iterator[str]:
+    """Yield what is wrong with the METRICS_TOKEN; the value is a secret, so nothing shows it."""
+    if value is None or (isinstance(value, str) and len(value) >= SHORTEST_TOKEN):
+        return
+    yield (
+        f"TASKSTORE['METRICS_TOKEN'] is no text of {SHORTEST_TOKEN} characters or more, nor None; "
+        'python -c "import secrets; print(secrets.token_urlsafe())" makes one.'
+    )
 
 
 def retention_problems(value: Any) -> Iterator[str]:
@@ -146,6 +163,13 @@ def retention_problems(value: Any) -> Iterator[str]:
             )
         if not isinstance(keep_seconds, (int, float)) or keep_seconds < 0:
             yield f"TASKSTORE['RETENTION'][{status!r}] is {keep_seconds!r}, expected seconds."
+
+
+SPECIAL: dict[str, Callable[[Any], Iterator[str]]] = {
+    "ERROR_HANDLER": error_handler_problems,
+    "METRICS_TOKEN": token_problems,
+    "RETENTION": retention_problems,
+}
 
 
 def combination_problems() -> Iterator[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from django.apps import apps as global_apps
@@ -16,6 +17,8 @@ from django.db import IntegrityError, router, transaction
 from django.db.models.signals import post_save
 
 from django_taskstore.database.committed import CommittedCache
+from django_taskstore.database.expressions import EACH, OneOf
+from django_taskstore.database.statements import Prepared, Statement
 from django_taskstore.exceptions import DefinitionCanceled, HandlerNotFound
 from django_taskstore.models import QueuedTask, TaskDefinition
 from django_taskstore.registry import HandlerClass, registry
@@ -23,6 +26,8 @@ from django_taskstore.signals import definitions_changed
 
 #: Another process may cancel a definition; its tasks are also canceled when claimed.
 TRUSTED_SECONDS = 5.0
+#: What `Definition` is made of.
+COLUMNS = ("id", "alias", "status", "soft_deleted_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +112,17 @@ def known(ids: Iterable[int], using: str) -> dict[int, Definition]:
     found = {pk: fact for pk in wanted if (fact := by_id.get(using, pk)) is not None}
     missing = wanted - found.keys()
     if missing:
-        for row in TaskDefinition.all_objects.using(using).filter(pk__in=missing):
+        for values in named(using).fetch_each(missing):
+            row = TaskDefinition(**dict(zip(COLUMNS, values, strict=True)))
             found[row.pk] = read(row)
             by_id.put(using, row.pk, found[row.pk])
     return found
+
+
+@lru_cache(maxsize=100)
+def named(using: str) -> Statement:
+    """Compile the SELECT of definitions by id: a worker reads them when it has claimed."""
+    return Prepared(TaskDefinition, using=using).filter(OneOf("id", EACH)).select(*COLUMNS)
 
 
 def read(row: TaskDefinition) -> Definition:

@@ -1,15 +1,17 @@
 """Waking idle workers when something was enqueued or moved.
 
-Owns the wake-up: NOTIFY and LISTEN on PostgreSQL, the file's version number on SQLite; MySQL
-has neither and is polled. A wake-up is a hint: polling stays on everywhere, so a lost one
-costs at most POLL_SECONDS. It may not read a queue.
+Owns the wake-up: NOTIFY and LISTEN on PostgreSQL, on SQLite the system's word that a file was
+written; MySQL has neither and is polled. A wake-up is a hint: polling stays on everywhere, so
+a lost one costs at most POLL_SECONDS. It may not read a queue.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+import uuid
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 from django.db import connections, transaction
@@ -17,15 +19,22 @@ from django.dispatch import receiver
 
 from django_taskstore import signals
 from django_taskstore.conf import settings
-from django_taskstore.database.servers import file_version, is_file, is_postgresql
+from django_taskstore.database.file_events import watching
+from django_taskstore.database.servers import is_file, is_pooled, is_postgresql
 
 CHANNEL = "django_taskstore"
 #: In place of a queue's name: something else changed, such as a pause or a due time.
 ANYTHING = ""
 #: A commit that carries NOTIFY takes a lock that all commits share, so one a window.
 WINDOW_SECONDS = 0.05
-#: A look at the version of a SQLite file takes some 10 µs.
-VERSION_SECONDS = 0.02
+#: A busy worker hears its own writes, so no more often than this.
+REST_SECONDS = 0.015
+#: How long a listener's own NOTIFY may take to come back, and when a deaf one tries again.
+ECHO_SECONDS, DEAF_SECONDS = 2.0, 60.0
+NOTIFY = "SELECT pg_notify(%s, %s)"
+#: In a transaction of its own there is nothing to keep: a lost wake-up is a late one, so the
+#: commit need not wait for the disk (PostgreSQL manual, 20.5 synchronous_commit).
+NOTIFY_NOW = f"{NOTIFY}, set_config('synchronous_commit', 'off', true)"
 
 _last_sent: dict[tuple[str, str], float] = {}
 _lock = threading.Lock()
@@ -52,8 +61,9 @@ def send(queue_name: str, using: str) -> None:
         if now - _last_sent.get((using, queue_name), float("-inf")) < WINDOW_SECONDS:
             return
         _last_sent[using, queue_name] = now
-    with connections[using].cursor() as cursor:
-        cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, queue_name])
+    wrapper: Any = connections[using]
+    with wrapper.cursor() as cursor:
+        cursor.execute(NOTIFY_NOW if wrapper.get_autocommit() else NOTIFY, [CHANNEL, queue_name])
 
 
 @receiver(signals.queues_changed, dispatch_uid="django_taskstore.notifier")
@@ -72,15 +82,22 @@ class Watcher(threading.Thread):
         using: the database's alias.
         wake_up: called with a queue's name or ANYTHING, on this thread; also once after each
             connect, since what came before was missed.
+        unheard: called the first time that the database takes wake-ups and brings none.
 
     Attributes:
         is_watching: whether news would be heard now.
     """
 
-    def __init__(self, using: str, wake_up: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        using: str,
+        wake_up: Callable[[str], None],
+        unheard: Callable[[], None] = lambda: None,
+    ) -> None:
         super().__init__(name=f"taskstore-{type(self).__name__.lower()}", daemon=True)
         self.using = using
         self.wake_up = wake_up
+        self.unheard: Callable[[], None] | None = unheard
         self.is_watching = False
         self._stopping = threading.Event()
 
@@ -107,12 +124,20 @@ class Watcher(threading.Thread):
 
 
 class Listener(Watcher):
-    """Hears PostgreSQL's NOTIFY, on a connection in autocommit that runs nothing else."""
+    """Hears PostgreSQL's NOTIFY, on a connection in autocommit that runs nothing else.
+
+    A pooler in transaction mode accepts LISTEN and lends the session to somebody else, so the
+    listener is believed only once it has heard a NOTIFY that it caused by another connection.
+    """
 
     def _watch(self) -> None:
         wrapper: Any = connections[self.using]
         wrapper.ensure_connection()
         wrapper.set_autocommit(True)
+        if not self._hears(wrapper):
+            wrapper.close()
+            self._poll_for_now()
+            return
         with wrapper.cursor() as cursor:
             cursor.execute(f"LISTEN {CHANNEL}")
         self.is_watching = True
@@ -123,26 +148,71 @@ class Listener(Watcher):
                 if self._stopping.is_set():
                     return
 
+    def _hears(self, wrapper: Any) -> bool:
+        """Tell whether a NOTIFY would come through: behind a pooler, whether one comes back."""
+        if not is_pooled(wrapper):
+            return True
+        echo = f"{CHANNEL}_{uuid.uuid4().hex}"
+        with wrapper.cursor() as cursor:
+            cursor.execute(f"LISTEN {echo}")
+        notify_once(echo, self.using)
+        # Closed at once: an open generator keeps the connection locked.
+        with closing(wrapper.connection.notifies(timeout=ECHO_SECONDS)) as notices:
+            is_heard = any(notice.channel == echo for notice in notices)
+        if is_heard:
+            with wrapper.cursor() as cursor:
+                cursor.execute(f"UNLISTEN {echo}")
+        return is_heard
 
-class VersionWatcher(Watcher):
-    """Looks at the number that SQLite raises when another connection has committed."""
+    def _poll_for_now(self) -> None:
+        """Leave the worker to its polling, and say so once."""
+        unheard, self.unheard = self.unheard, None
+        if unheard is not None:
+            unheard()
+        self._stopping.wait(DEAF_SECONDS)
+
+
+def notify_once(channel: str, using: str) -> None:
+    """Send a NOTIFY on a new connection, which no listener can be."""
+    connection = connections.create_connection(using)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_notify(%s, '')", [channel])
+    finally:
+        connection.close()
+
+
+class FileWatcher(Watcher):
+    """Hears that the files of a SQLite database were written, by whomever.
+
+    A runner that was woken looks once more after WINDOW_SECONDS: what was written while this
+    thread rested, or had not yet been committed, is found then.
+    """
 
     def _watch(self) -> None:
-        version = None
-        while not self._stopping.wait(VERSION_SECONDS):
-            known, version = version, file_version(self.using)
+        with watching(self.using) as files:
+            connections[self.using].close()
             self.is_watching = True
-            if version != known:
-                self.wake_up(ANYTHING)
+            self.wake_up(ANYTHING)
+            while not self._stopping.is_set():
+                if files.wait(0.5):
+                    self.wake_up(ANYTHING)
+                    time.sleep(REST_SECONDS)
 
 
-def watch(using: str, wake_up: Callable[[str], None]) -> Watcher | None:
-    """Start what wakes a worker on this database, or return None where it has to poll."""
+def watch(
+    using: str, wake_up: Callable[[str], None], unheard: Callable[[], None]
+) -> Watcher | None:
+    """Start what wakes a worker on this database, or return None where it has to poll.
+
+    Args:
+        using, wake_up, unheard: as for `Watcher`.
+    """
     watcher: Watcher
     if is_postgresql(using) and settings.NOTIFY:
-        watcher = Listener(using, wake_up)
+        watcher = Listener(using, wake_up, unheard)
     elif is_file(using):
-        watcher = VersionWatcher(using, wake_up)
+        watcher = FileWatcher(using, wake_up, unheard)
     else:
         return None
     watcher.start()

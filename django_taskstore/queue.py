@@ -18,12 +18,13 @@ from django.utils import timezone
 
 from django_taskstore import notifier, signals, switchboard
 from django_taskstore.conf import settings
-from django_taskstore.database.insertion import insert_alike
+from django_taskstore.database.insertion import insert_alike, insert_one
 from django_taskstore.definitions import Definition, queue_database, working
 from django_taskstore.models import QueuedTask
 from django_taskstore.registry import HandlerClass, registry
 from django_taskstore.statuses import Status
 from django_taskstore.validation import (
+    parameters_text,
     validate_max_attempts,
     validate_parameters,
     validate_priority,
@@ -71,7 +72,7 @@ def enqueue(
     """
     template = prepare(handler, Options(**options))
     task = template.row(parameters)
-    task.save(using=template.using, force_insert=True)
+    insert_one(task, using=template.using)
     template.announce([task.pk])
     return task
 
@@ -95,7 +96,8 @@ def enqueue_many(
         As `enqueue`.
     """
     template = prepare(handler, Options(**options))
-    texts = [json.dumps(template.checked(one)) for one in parameters]
+    limit_bytes = settings.MAX_PARAMETERS_BYTES
+    texts = [template.text(one, limit_bytes=limit_bytes) for one in parameters]
     if texts:
         with transaction.atomic(using=template.using):
             # MySQL does not tell the ids of the rows of one INSERT.
@@ -138,7 +140,7 @@ def requeue(
     template = prepare(task.definition.alias, options)
     new = template.row(task.parameters if parameters is None else parameters)
     new.requeued_from = task
-    new.save(using=template.using, force_insert=True)
+    insert_one(new, using=template.using)
     template.announce([new.pk])
     return new
 
@@ -156,6 +158,15 @@ class Template:
         """Return the parameters of one task as they are stored."""
         checked = validate_parameters(parameters, limit_bytes=settings.MAX_PARAMETERS_BYTES)
         return checked if self.handler is None else self.handler.clean_parameters(checked)
+
+    def text(self, parameters: dict[str, Any] | None, *, limit_bytes: int) -> str:
+        """Return the parameters of one task as the JSON text that is stored."""
+        text = parameters_text(parameters, limit_bytes=limit_bytes)
+        if self.handler is None:
+            return text
+        given = {} if parameters is None else parameters
+        cleaned = self.handler.clean_parameters(given)
+        return text if cleaned is given else json.dumps(cleaned)
 
     def row(self, parameters: dict[str, Any] | None) -> QueuedTask:
         """Return an unsaved task with these parameters, checked."""

@@ -11,12 +11,15 @@ from datetime import datetime
 from typing import Any, Self
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils.dateparse import parse_datetime
 
 from django_taskstore.database.expressions import Literal
+from django_taskstore.models import TaskAttempt
 from django_taskstore.models.querysets import QueuedTaskQuerySet
-from django_taskstore.statuses import Status
+from django_taskstore.statuses import FAILURES, Status
+
+FAILED_ATTEMPTS = TaskAttempt.objects.filter(queued_task=OuterRef("pk"), outcome__in=FAILURES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,9 @@ class Selection:
         definition_id: one definition.
         created_since: an aware datetime.
         worker: the id of the worker that claimed last.
+        schedule_id: one schedule.
         retried: only tasks that took more than one attempt.
+        has_error: only tasks an attempt of which failed or was lost.
         deleted: "no", "yes" or "all".
         ids: exactly these rows, beside the rest.
     """
@@ -39,7 +44,9 @@ class Selection:
     definition_id: int | None = None
     created_since: datetime | None = None
     worker: UUID | None = None
+    schedule_id: int | None = None
     retried: bool = False
+    has_error: bool = False
     deleted: str = "no"
     ids: tuple[int, ...] | None = None
 
@@ -54,11 +61,14 @@ class Selection:
             "definition_id": self.definition_id,
             "created_at__gte": self.created_since,
             "claimed_by": self.worker,
+            "schedule_id": self.schedule_id,
             "attempts__gt": 1 if self.retried else None,
             "soft_deleted_at__isnull": {"no": True, "yes": False}.get(self.deleted),
             "pk__in": self.ids,
         }
         found = Q(**{name: value for name, value in wanted.items() if value is not None})
+        if self.has_error:
+            found &= Q(Exists(FAILED_ATTEMPTS))
         if not self.status:
             return found
         is_known = self.status in Status.values

@@ -78,3 +78,5 @@ FINAL = (Status.SUCCESS, Status.FAILED, Status.CANCELED)
 WAITING = (Status.QUEUED, Status.SCHEDULED, Status.PAUSED)
 PAUSABLE = (Status.QUEUED, Status.SCHEDULED)
 UNFINISHED = (*WAITING, Status.RUNNING)
+#: How an attempt ends that had an error.
+FAILURES = (Ending.FAILED, Ending.RETRIED, Ending.LOST)

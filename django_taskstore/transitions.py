@@ -60,7 +60,16 @@ def promote(rows: Rows) -> int:
 
 def claim(rows: Rows, *, worker: UUID, lease: timedelta) -> int:
     """Queued rows become running under a new claim of this worker."""
-    return queued(rows).update(
+    return claim_chosen(queued(rows), worker=worker, lease=lease)
+
+
+def claim_chosen(rows: Rows, *, worker: UUID, lease: timedelta) -> int:
+    """Rows that the same statement has found by `queued` and locked become running.
+
+    The guard is in that part of the statement alone: said twice, PostgreSQL is free to find
+    the locked rows by their status again, among all that wait.
+    """
+    return rows.update(
         status=Status.RUNNING,
         attempts=F("attempts") + 1,
         claim_seq=F("claim_seq") + 1,

@@ -103,6 +103,10 @@ def validate_run_after(run_after: object, *, now: datetime) -> datetime:
     return run_after
 
 
+class Unstorable(ValueError):
+    """JSON cannot hold a value unchanged, or it is too large; the message ends a sentence."""
+
+
 def validate_parameters(parameters: Any, *, limit_bytes: int) -> dict[str, Any]:
     """Return the parameters, a JSON object with text keys.
 
@@ -113,52 +117,68 @@ def validate_parameters(parameters: Any, *, limit_bytes: int) -> dict[str, Any]:
     Raises:
         InvalidParameters: it is no such object, holds something that JSON cannot, or is too large.
     """
+    parameters_text(parameters, limit_bytes=limit_bytes)
+    return {} if parameters is None else parameters
+
+
+def parameters_text(parameters: Any, *, limit_bytes: int) -> str:
+    """Return the parameters as the JSON text that is stored.
+
+    Args, Raises:
+        As `validate_parameters`.
+    """
     if parameters is None:
-        return {}
+        return "{}"
     if not isinstance(parameters, dict):
         raise InvalidParameters(
             f"Parameters are a {type(parameters).__name__}, expected a dict that becomes a JSON "
             'object, such as {"name": "Tom"}.'
         )
-    problem = json_problem(parameters, limit_bytes=limit_bytes)
-    if problem:
-        raise InvalidParameters(f"Parameters {problem}.")
-    return parameters
+    try:
+        return json_text(parameters, limit_bytes=limit_bytes)
+    except Unstorable as problem:
+        raise InvalidParameters(f"Parameters {problem}.") from None
 
 
-def validate_output(output: Any, *, limit_bytes: int) -> Any:
-    """Return a handler's output, any JSON value.
+def output_text(output: Any, *, limit_bytes: int) -> str:
+    """Return a handler's output, any JSON value, as the text that is stored.
 
     Raises:
         InvalidOutput: JSON cannot hold it, or it is too large.
     """
-    problem = json_problem(output, limit_bytes=limit_bytes)
-    if problem:
-        raise InvalidOutput(f"The output {problem}.")
-    return output
+    try:
+        return json_text(output, limit_bytes=limit_bytes)
+    except Unstorable as problem:
+        raise InvalidOutput(f"The output {problem}.") from None
 
 
-def json_problem(value: Any, *, limit_bytes: int) -> str | None:
-    """Return why a value cannot be stored as JSON, or None.
+def json_text(value: Any, *, limit_bytes: int) -> str:
+    """Return a value as JSON text.
 
     A value that a round trip would change is refused too: keys that are not text, tuples.
+
+    Raises:
+        Unstorable: JSON cannot hold it unchanged, or it is larger than ``limit_bytes``.
     """
     problem = None if is_plain(value) else foreign_part(value)
     if problem:
-        return problem
+        raise Unstorable(problem)
     try:
-        # In ASCII no text is shorter than in UTF-8, and the encoder need not be made anew.
-        size = len(json.dumps(value))
-        if size > limit_bytes:
-            size = len(json.dumps(value, ensure_ascii=False).encode("utf-8"))
+        text = json.dumps(value)
     except ValueError:  # Python refuses to write integers of more than 4,300 digits.
-        return "hold a number with more digits than can be written; pass it as text"
+        raise Unstorable(
+            "hold a number with more digits than can be written; pass it as text"
+        ) from None
+    # In ASCII no text is shorter than in UTF-8, and the encoder need not be made anew.
+    size = len(text)
     if size > limit_bytes:
-        return (
+        size = len(json.dumps(value, ensure_ascii=False).encode("utf-8"))
+    if size > limit_bytes:
+        raise Unstorable(
             f"are {size:,} bytes of JSON, more than the {limit_bytes:,} allowed: pass an id or a "
             "file's name"
         )
-    return None
+    return text
 
 
 def is_plain(value: Any, depth: int = 0) -> bool:

@@ -10,6 +10,7 @@ from django_taskstore.claims.fence import (
     Claim,
     by_claim_seq,
     held_group,
+    lock,
     rows,
     still_held,
 )
@@ -20,7 +21,9 @@ from django_taskstore.claims.taking import (
     claim_expired,
     claim_next,
     claim_orphaned,
+    claims_at_once,
     has_waiting,
+    looks_freely,
 )
 
 __all__ = [
@@ -34,8 +37,11 @@ __all__ = [
     "claim_expired",
     "claim_next",
     "claim_orphaned",
+    "claims_at_once",
     "has_waiting",
     "held_group",
+    "lock",
+    "looks_freely",
     "renew",
     "report",
     "rows",

@@ -14,6 +14,7 @@ from typing import Any
 from django_taskstore import transitions
 from django_taskstore.database.clock import moment
 from django_taskstore.database.expressions import OneOf
+from django_taskstore.database.servers import skips_locked
 from django_taskstore.models import QueuedTask
 from django_taskstore.models.querysets import QueuedTaskQuerySet
 from django_taskstore.statuses import Status
@@ -114,3 +115,23 @@ def still_held(claims: Collection[Claim]) -> list[Claim]:
     for group in by_claim_seq(claims).values():
         held.update(held_group(group).values_list("pk", "claim_seq"))
     return [claim for claim in claims if (claim.id, claim.claim_seq) in held]
+
+
+def lock(claims: Collection[Claim]) -> list[Claim]:
+    """Lock the rows of claims but those that somebody else has locked; call it in `writing`.
+
+    Args:
+        claims: at least one; all of one database.
+
+    Returns:
+        The claims whose rows another session holds. A row that is gone is not among them,
+        nor is any where the database cannot step over locked rows.
+    """
+    using = next(iter(claims)).using
+    named = rows(using).filter(OneOf("id", [claim.id for claim in claims]))
+    mine = named.select_for_update(skip_locked=skips_locked(using)).order_by("id")
+    free = set(mine.values_list("pk", flat=True))
+    if len(free) == len(claims):
+        return []
+    locked = set(named.values_list("pk", flat=True)) - free
+    return [claim for claim in claims if claim.id in locked]

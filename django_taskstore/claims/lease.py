@@ -6,14 +6,16 @@ task.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from django_taskstore import transitions
-from django_taskstore.claims.fence import Claim, by_claim_seq, held_group, rows, still_held
+from django_taskstore.claims.fence import Claim, by_claim_seq, held_group, lock, rows, still_held
 from django_taskstore.database.expressions import OneOf
+from django_taskstore.database.servers import skips_locked
+from django_taskstore.database.transactions import writing
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,9 @@ def renew(claims: Collection[Claim], *, lease_seconds: float) -> Renewal:
     """Extend the leases of claims whose tasks still run.
 
     Named one by one: renewing "all rows of this worker" would keep alive a task whose claim
-    was committed while its answer was lost, which nobody runs.
+    was committed while its answer was lost, which nobody runs. A row that another session
+    has locked is stepped over: waiting for it would cost the other claims their leases, and
+    no rescue can take it meanwhile.
 
     Args:
         claims: the claims; all of one database.
@@ -41,10 +45,26 @@ def renew(claims: Collection[Claim], *, lease_seconds: float) -> Renewal:
         return Renewal(frozenset(), frozenset())
     lease = timedelta(seconds=lease_seconds)
     groups = by_claim_seq(claims).values()
-    renewed = sum(transitions.renew(held_group(group), lease=lease) for group in groups)
+    renewed = sum(extend(group, lease) for group in groups)
     held = claims if renewed == len(claims) else still_held(claims)
     lost = {claim.id for claim in claims} - {claim.id for claim in held}
     return Renewal(frozenset(lost), canceled(held))
+
+
+def extend(claims: Sequence[Claim], lease: timedelta) -> int:
+    """Give a new lease to claims that share a number; return how many got it."""
+    using = claims[0].using
+    if not skips_locked(using):
+        return transitions.renew(held_group(claims), lease=lease)
+    with writing(using):
+        locked = {claim.id for claim in lock(claims)}
+        # What is held now stays so, for its row is locked. The UPDATE names ids alone: given
+        # the guard too, MariaDB may walk, and so wait for, all running rows.
+        held = still_held([claim for claim in claims if claim.id not in locked])
+        if not held:
+            return 0
+        mine = rows(using).filter(OneOf("id", [claim.id for claim in held]))
+        return transitions.renew(mine, lease=lease)
 
 
 def report(claim: Claim, *, details: str | None, progress: dict[str, Any] | None) -> None:

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any, cast
 
 from django.db import router, transaction
-from django.db.models import TextField
+from django.db.models import F, TextField
 from django.db.models.functions import Cast
 
 from django_taskstore import signals, transitions
@@ -22,7 +22,7 @@ from django_taskstore.claims.fence import COLUMNS, TIMES, Claim, rows, still_hel
 from django_taskstore.conf import settings
 from django_taskstore.database.clock import SecondsSince
 from django_taskstore.database.expressions import EACH, OneOf
-from django_taskstore.database.servers import skips_locked
+from django_taskstore.database.servers import gives_back_updated, skips_locked
 from django_taskstore.database.statements import Prepared, Statement
 from django_taskstore.database.transactions import repeat_on_conflict, writing
 from django_taskstore.models import Queue, QueuedTask
@@ -30,6 +30,10 @@ from django_taskstore.statuses import Status
 
 #: The claim's own order, which is the claim index's order.
 ORDER = ("-priority", "run_after", "id")
+#: What a claim raises by one.
+RAISED = ("claim_seq", "attempts")
+PRIORITY = COLUMNS.index("priority")
+RUN_AFTER = COLUMNS.index("run_after") + 1
 #: The identity of this process for loops of its own; a runner has one of its own too.
 PROCESS_WORKER = uuid.uuid4()
 
@@ -56,7 +60,12 @@ def claim(
         using: the database's alias.
         without: ids of definitions to step over, since this process has no handler for them.
     """
-    found = waiting(queue_name, frozenset(without), using).fetch(limit=limit)
+    refused = frozenset(without)
+    if claims_at_once(using):
+        statement = take_first(queue_name, refused, worker, lease_seconds, using)
+        found = sorted(statement.fetch(limit=limit), key=place_in_line)
+        return [make(row, worker, using, queue_name) for row in found]
+    found = waiting(queue_name, refused, using).fetch(limit=limit)
     if not found:
         return []
     taken = take(worker, lease_seconds, using).change([row[0] for row in found])
@@ -64,14 +73,64 @@ def claim(
     return claimed if taken == len(claimed) else still_held(claimed)
 
 
+def claims_at_once(using: str) -> bool:
+    """Tell whether one statement claims, so that it needs no transaction around it."""
+    return gives_back_updated(using)
+
+
+def looks_freely(using: str) -> bool:
+    """Tell whether a claim that finds nothing costs no more than a look.
+
+    On SQLite it takes the only write lock, on MySQL it takes three round trips.
+    """
+    return claims_at_once(using) and skips_locked(using)
+
+
+@lru_cache(maxsize=1_000)
+def take_first(
+    queue_name: str, without: frozenset[int], worker: uuid.UUID, lease_seconds: float, using: str
+) -> Statement:
+    """Compile the UPDATE that finds, locks and claims the next tasks of a queue."""
+    found = next_ones(queue_name, without, using)
+    # Of the rows as they are afterwards: both numbers have been raised already.
+    shown = found.columns(*plain_columns(), *timings())
+    chosen = Prepared(QueuedTask, using=using).filter(OneOf("id", EACH))
+    lease = timedelta(seconds=lease_seconds)
+    taking = cast("Statement", transitions.claim_chosen(chosen, worker=worker, lease=lease))
+    # Django compiles FOR UPDATE only where a transaction is open; nothing is sent in this one.
+    with transaction.atomic(using=using):
+        return taking.of(found.select("id"), shown=shown)
+
+
 @lru_cache(maxsize=1_000)
 def waiting(queue_name: str, without: frozenset[int], using: str) -> Statement:
     """Compile the SELECT that finds and locks the next tasks of a queue."""
+    raised = [F(name) + 1 if name in RAISED else F(name) for name in plain_columns()]
+    return next_ones(queue_name, without, using).select(*raised, *timings())
+
+
+def next_ones(queue_name: str, without: frozenset[int], using: str) -> Prepared:
+    """Return the next tasks of a queue, to be locked."""
     found = queued(queue_name, without, using)
-    next_ones = found.select_for_update(skip_locked=skips_locked(using)).order_by(*ORDER)
-    plain = [name for name in COLUMNS if name not in TIMES]
-    printed = [Cast(name, TextField()) for name in TIMES]
-    return next_ones.select(*plain, SecondsSince("run_after"), *printed)
+    return found.select_for_update(skip_locked=skips_locked(using)).order_by(*ORDER)
+
+
+def plain_columns() -> list[str]:
+    """Return the columns that a claim takes as the driver gives them."""
+    return [name for name in COLUMNS if name not in TIMES]
+
+
+def timings() -> list[Any]:
+    """Return how long a task has waited, and its times as text."""
+    return [SecondsSince("run_after"), *(Cast(name, TextField()) for name in TIMES)]
+
+
+def place_in_line(row: Sequence[Any]) -> tuple[Any, ...]:
+    """Return what sorts claimed rows in the order of the queue: RETURNING has none.
+
+    Times as a database prints them sort as text; a number of seconds would be rounded.
+    """
+    return -row[PRIORITY], row[RUN_AFTER], row[0]
 
 
 def queued(queue_name: str, without: frozenset[int], using: str) -> Prepared:
@@ -106,15 +165,15 @@ def take(worker: uuid.UUID, lease_seconds: float, using: str) -> Statement:
 
 
 def make(row: Sequence[Any], worker: uuid.UUID, using: str, queue_name: str) -> Claim:
-    """Return the claim that has just been made on a row read before it."""
+    """Return the claim that a row stands for, as it is once claimed."""
     pk, claim_seq, attempts, definition_id, max_attempts, lost_count, priority, details, *rest = row
     parameters, metadata, waited_seconds, run_after, created_at = rest
     return Claim(
         pk,
-        claim_seq + 1,
+        claim_seq,
         worker,
         using,
-        attempts + 1,
+        attempts,
         definition_id,
         max_attempts,
         lost_count,

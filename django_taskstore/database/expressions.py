@@ -2,12 +2,13 @@
 
 Owns `Literal`, a constant written into the statement's text; `RowCount`, the number of rows
 of a subquery; `OneOf`, a test against many whole numbers that costs one parameter or none;
-and `Incoming`, a column of the rows that a prepared statement brings along.
+`Incoming`, a column of the rows that a prepared statement brings along; and `Given`, a value
+that it is given when it runs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from django.db.models import CharField, Expression, F, IntegerField, Lookup, Subquery
@@ -79,11 +80,13 @@ class OneOf(Lookup):
 
     def as_postgresql(self, compiler: Any, connection: Any) -> Sql:
         column, params = self.process_lhs(compiler, connection)
+        if isinstance(self.rhs, Each):
+            return f"{column} = ANY({EACH_TEXT})", tuple(params)
         return f"{column} = ANY(%s::bigint[])", (*params, self.rhs)
 
 
-class Incoming(Expression):
-    """A column of the rows that a statement brings along, each for its own row of the table.
+class OfColumn(Expression):
+    """Something that takes the place of a column's value, and so its type.
 
     Args:
         column: a field's name.
@@ -102,9 +105,25 @@ class Incoming(Expression):
     def _resolve_output_field(self) -> Any:
         return self.column.output_field
 
+
+class Incoming(OfColumn):
+    """A column of the rows that a statement brings along, each for its own row of the table."""
+
     def as_sql(self, compiler: Any, connection: Any) -> Sql:
         return f"incoming.{PREFIX}{self.column.target.column}", ()
 
     def as_postgresql(self, compiler: Any, connection: Any) -> Sql:
         sql, params = self.as_sql(compiler, connection)
         return f"{sql}::{self.output_field.cast_db_type(connection)}", params
+
+
+class Given(OfColumn):
+    """A value that a prepared statement is given when it runs, under its column's name."""
+
+    def as_sql(self, compiler: Any, connection: Any) -> Any:
+        return "%s", (self,)
+
+    def adapted(self, values: Mapping[str, Any], connection: Any) -> Any:
+        """Return the column's value among those given, as the driver takes it."""
+        field = self.column.target
+        return field.get_db_prep_save(values[field.attname], connection)

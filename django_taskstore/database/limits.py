@@ -14,13 +14,15 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from django.db import connections
+from django.db import DatabaseError, connections
 from django.db.backends.signals import connection_created
 
-from django_taskstore.database.servers import kind
+from django_taskstore.database.servers import is_pooled, kind
 
 #: A statement of a worker's own that takes longer is given up and tried again.
 LONGEST_ANSWER_SECONDS = 10.0
+#: Who waits longer for a row that somebody has locked holds up what has nothing to do with it.
+LONGEST_LOCK_SECONDS = 1.0
 LOOK_SECONDS = 0.2
 
 
@@ -40,11 +42,16 @@ def mysql_options(seconds: int) -> dict[str, Any]:
     return {"connect_timeout": seconds, "read_timeout": seconds, "write_timeout": seconds}
 
 
+def lock_seconds(seconds: float) -> float:
+    """Return how long to wait for a lock when an answer may take so long."""
+    return min(LONGEST_LOCK_SECONDS, seconds / 2)
+
+
 def postgresql_session(seconds: float) -> dict[str, float]:
     """Return what the server keeps by itself; a worker frozen in a transaction lets go of rows."""
     return {
         "statement_timeout": round(seconds * 900),
-        "lock_timeout": round(seconds * 500),
+        "lock_timeout": round(lock_seconds(seconds) * 1000),
         "idle_in_transaction_session_timeout": round(seconds * 1000),
     }
 
@@ -61,7 +68,7 @@ def mysql_session(seconds: float) -> dict[str, float]:
 
 def mysql_locks(seconds: float) -> dict[str, float]:
     """Return how long to wait for rows and for tables, in whole seconds."""
-    wait = max(1, int(seconds / 2))
+    wait = max(1, round(lock_seconds(seconds)))
     return {"innodb_lock_wait_timeout": wait, "lock_wait_timeout": wait}
 
 
@@ -69,7 +76,7 @@ OPTIONS: dict[str, Callable[[int], dict[str, Any]]] = {
     "postgresql": postgresql_options,
     "mysql": mysql_options,
 }
-#: A statement ends before the client gives it up, and a lock is waited for half as long.
+#: A statement ends before the client gives it up, and a lock is waited for half as long at most.
 SESSION: dict[str, Callable[[float], dict[str, float]]] = {
     "postgresql": postgresql_session,
     "mariadb": mariadb_session,
@@ -105,6 +112,9 @@ class Limits:
         connection_created.connect(self._limit_session)
         try:
             with connection.execute_wrapper(self._note), clock.watching(self):
+                # Now: on MySQL Django opens, and closes, another one to ask what server it is.
+                with contextlib.suppress(DatabaseError):  # The first statement tries again.
+                    connection.ensure_connection()
                 yield
         finally:
             connection_created.disconnect(self._limit_session)
@@ -142,6 +152,8 @@ class Limits:
         """Limit the session of a connection that was just made."""
         if connection is not self._connection or connection.vendor not in OPTIONS:
             return
+        if is_pooled(connection):
+            return  # What a session is told would stay with it when it is lent to others.
         with connection.cursor() as cursor:
             for name, value in SESSION[kind(self.using)](self.answer_seconds).items():
                 cursor.execute(f"SET SESSION {name} = {value}")

@@ -92,6 +92,11 @@ def skips_locked(using: str) -> bool:
     return bool(connections[using].features.has_select_for_update_skip_locked)
 
 
+def gives_back_updated(using: str) -> bool:
+    """Tell whether an UPDATE can return the rows that it changed, as MySQL's cannot."""
+    return connections[using].vendor in ("postgresql", "sqlite")
+
+
 def is_sqlite(using: str) -> bool:
     """Tell whether the database is a file in this machine, with one writer at a time."""
     return connections[using].vendor == "sqlite"
@@ -103,16 +108,15 @@ def is_file(using: str) -> bool:
     return connection.vendor == "sqlite" and not connection.is_in_memory_db()
 
 
-def file_version(using: str) -> int:
-    """Return a number that changes with each commit of another connection (SQLite, PRAGMA)."""
-    wrapper: Any = connections[using]
-    wrapper.ensure_connection()
-    # By the driver itself: asked 50 times a second, Django's cursor would cost more than the rest
-    # of an idle worker.
-    (version,) = wrapper.connection.execute("PRAGMA data_version").fetchone()
-    return int(version)
-
-
 def is_postgresql(using: str) -> bool:
     """Tell whether the database can wake a worker by NOTIFY."""
     return connections[using].vendor == "postgresql"
+
+
+def is_pooled(connection: Any) -> bool:
+    """Tell whether a pooler stands between: it names a process, and another one answers."""
+    if connection.vendor != "postgresql":
+        return False
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        return bool(cursor.fetchone()[0] != connection.connection.info.backend_pid)

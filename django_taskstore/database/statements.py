@@ -8,54 +8,105 @@ of its own. Compiling costs the ORM about as much as a hundred short tasks.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db import connections
 from django.db.models import QuerySet
 from django.db.models.sql import UpdateQuery
 
-from django_taskstore.database.expressions import EACH, EACH_TEXT, PREFIX
+from django_taskstore.database.expressions import EACH_TEXT, PREFIX, Given
 
 #: Stands in a compiled SELECT for the number of rows, which Django writes into the text.
 NO_LIMIT = 2_147_483_647
 LIMIT = f"LIMIT {NO_LIMIT}"
 Values = Mapping[str, Sequence[Any]]
+#: A piece of SQL and its parameters.
+Fragment = tuple[str, tuple[Any, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A compiled statement; EACH in it stands for ids that are given when it runs.
+    """A compiled statement; EACH_TEXT in it stands for ids that are given when it runs.
 
     Attributes:
         using: the database's alias.
         sql: its text.
         params: its parameters, adapted to the database.
+        names: what a SELECT's columns are called, for `read_one`.
+        converted: those that the driver does not give as the ORM does, by their places.
     """
 
     using: str
     sql: str
     params: tuple[Any, ...]
+    names: tuple[str, ...] = ()
+    converted: tuple[tuple[int, Any], ...] = ()
 
-    def fetch(self, *, limit: int) -> list[tuple[Any, ...]]:
+    def fetch(self, *, limit: int = NO_LIMIT) -> list[tuple[Any, ...]]:
         """Run a SELECT and return its first rows as the driver gives them."""
         with connections[self.using].cursor() as cursor:
             cursor.execute(self.sql.replace(LIMIT, f"LIMIT {limit:d}"), self.params)
             return list(cursor.fetchall())
 
-    def change(self, ids: Sequence[int]) -> int:
-        """Run an UPDATE of these rows and return how many it changed."""
-        listed = ",".join(map(str, ids))
-        if EACH in self.params:
-            # An array as PostgreSQL writes it: psycopg would quote number by number.
-            sql = self.sql
-            params = tuple(f"{{{listed}}}" if one is EACH else one for one in self.params)
-        else:
-            sql, params = self.sql.replace(EACH_TEXT, listed), self.params
-        with connections[self.using].cursor() as cursor:
-            cursor.execute(sql, params)
+    def fetch_each(self, ids: Iterable[int]) -> list[tuple[Any, ...]]:
+        """Run a SELECT and return these rows as the driver gives them."""
+        return self._naming(ids).fetch()
+
+    def read_one(self, pk: int) -> dict[str, Any] | None:
+        """Run a SELECT and return the row by the names of its columns, as the ORM would."""
+        connection: Any = connections[self.using]
+        for row in self.fetch_each([pk]):
+            values = list(row)
+            for place, column in self.converted:
+                # Those of a backend belong to a thread's connection, so they are not kept.
+                for step in converters(column, connection):
+                    values[place] = step(values[place], column, connection)
+            return dict(zip(self.names, values, strict=True))
+        return None
+
+    def change(self, ids: Iterable[int], **given: Any) -> int:
+        """Run an UPDATE of these rows and return how many it changed.
+
+        Args:
+            ids: their primary keys.
+            **given: values for each `Given`, by the names of the columns.
+        """
+        connection: Any = connections[self.using]
+        params = self.params
+        if given:
+            params = tuple(
+                one.adapted(given, connection) if isinstance(one, Given) else one for one in params
+            )
+        with connection.cursor() as cursor:
+            cursor.execute(self._naming(ids).sql, params)
             return int(cursor.rowcount)
+
+    def _naming(self, ids: Iterable[int]) -> Statement:
+        """Return the statement with ids in it: numbers in the text cost no parameter each."""
+        listed = ",".join(map(str, ids))
+        if connections[self.using].vendor == "postgresql":
+            listed = f"'{{{listed}}}'::bigint[]"
+        return replace(self, sql=self.sql.replace(EACH_TEXT, listed))
+
+    def of(self, chosen: Statement, *, shown: Fragment) -> Statement:
+        """Return an UPDATE of the rows that a SELECT chooses, to be fetched like one.
+
+        PostgreSQL gets the ids as an array: what is locked is then exactly what was chosen,
+        since the SELECT runs once and before the UPDATE.
+
+        Args:
+            chosen: a SELECT of ids.
+            shown: the columns to fetch, as they are after the UPDATE.
+        """
+        before, _, after = self.sql.partition(EACH_TEXT)
+        columns, column_params = shown
+        place = before.count("%s")
+        is_postgresql = connections[self.using].vendor == "postgresql"
+        ids = f"ARRAY({chosen.sql})" if is_postgresql else chosen.sql
+        params = (*self.params[:place], *chosen.params, *self.params[place:], *column_params)
+        return Statement(self.using, f"{before}{ids}{after} RETURNING {columns}", params)
 
     def change_each(self, values: Values) -> int:
         """Run an UPDATE that gives every row its own values; return how many it changed.
@@ -71,8 +122,11 @@ class Statement:
         count = assignments.count("%s")
         before, after = self.params[:count], self.params[count:]
         if connection.vendor == "mysql":
-            # A joined UPDATE names its tables before it assigns (MySQL manual, 15.2.17).
-            sql = f"{target} JOIN {source} SET {assignments} WHERE {guard}"
+            # A joined UPDATE names its tables before it assigns (MySQL manual, 15.2.17). Left
+            # to itself MariaDB walks, and so locks, all running rows while they are few.
+            table = target.removeprefix("UPDATE ")
+            joined = f"{source} STRAIGHT_JOIN {table} FORCE INDEX (PRIMARY)"
+            sql = f"UPDATE {joined} SET {assignments} WHERE {guard}"  # noqa: S608 - our own names
             params = (*incoming, *before, *after)
         else:
             # SQLite would walk all running rows for each incoming one; the primary key, which
@@ -92,6 +146,22 @@ class Prepared(QuerySet[Any]):
         """Compile the SELECT of these columns, which arrive as the driver gives them."""
         return self._statement(self.values_list(*columns)[:NO_LIMIT].query)
 
+    def typed(self, *columns: str) -> Statement:
+        """Compile the SELECT of these columns for `Statement.read_one`."""
+        compiler = self.values_list(*columns).query.get_compiler(self.db)
+        sql, params = compiler.as_sql()
+        shown = enumerate(column for column, _, _ in compiler.select)
+        connection: Any = connections[self.db]
+        converted = tuple(each for each in shown if any(converters(each[1], connection)))
+        return Statement(self.db, sql, tuple(params), columns, converted)
+
+    def columns(self, *columns: Any) -> Fragment:
+        """Compile these columns alone, for what an UPDATE gives back."""
+        compiler = self.values_list(*columns).query.get_compiler(self.db)
+        compiler.setup_query()
+        parts = [part for _, part, _ in compiler.select]
+        return ", ".join(sql for sql, _ in parts), tuple(one for _, own in parts for one in own)
+
     def update(self, **changes: Any) -> Any:
         """Compile the UPDATE."""
         query: Any = self.query.chain(UpdateQuery)
@@ -102,6 +172,12 @@ class Prepared(QuerySet[Any]):
     def _statement(self, query: Any) -> Statement:
         sql, params = query.get_compiler(self.db).as_sql()
         return Statement(self.db, sql, tuple(params))
+
+
+def converters(column: Any, connection: Any) -> Iterator[Callable[..., Any]]:
+    """Return what makes the ORM's value of a driver's, one step after the other."""
+    yield from connection.ops.get_db_converters(column)
+    yield from column.get_db_converters(connection)
 
 
 def arrays(values: Values) -> tuple[str, tuple[Any, ...]]:

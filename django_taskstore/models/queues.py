@@ -1,7 +1,7 @@
 """Queues, which exist once something was enqueued on them, and the workers that serve them.
 
-Owns `Queue` and `Worker`. A worker's row is for people to read; no code judges by it
-whether a worker lives, since only leases can tell.
+Owns `Queue` and `Worker`. A worker's row is for people and probes to read; no task's fate
+is judged by it, since only leases can tell whether a worker lives.
 """
 
 from __future__ import annotations
