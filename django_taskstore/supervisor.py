@@ -29,7 +29,7 @@ logger = logging.getLogger("django_taskstore.worker")
 
 LOOK_SECONDS = 0.1
 #: What a child may take beyond its own deadline before it is killed.
-MARGIN_SECONDS = 1.8
+MARGIN_SECONDS = 1.9
 LONGEST_PAUSE_SECONDS = 30.0
 #: A child that ran this long was well: its next death starts the backoff anew.
 WELL_AFTER_SECONDS = 60.0

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from django.db import IntegrityError, transaction
 
+from django_taskstore.database.clock import moment
 from django_taskstore.database.committed import CommittedCache
+from django_taskstore.database.statements import Prepared, Statement
 from django_taskstore.models import Queue
 
 known_queues: CommittedCache[str] = CommittedCache(60.0)
@@ -54,10 +57,16 @@ class Switches:
 
 def read(using: str) -> Switches:
     """Read all queues in one statement."""
-    columns = ("name", "paused_at", "stop_requested_at")
-    rows = list(Queue.objects.using(using).order_by("name").values_list(*columns))
+    rows = all_queues(using).fetch()
     return Switches(
         names=[name for name, _, _ in rows],
         paused=frozenset(name for name, paused_at, _ in rows if paused_at),
-        stop_requested_at={name: asked for name, _, asked in rows if asked},
+        stop_requested_at={name: moment(asked) for name, _, asked in rows if asked},
     )
+
+
+@lru_cache(maxsize=100)
+def all_queues(using: str) -> Statement:
+    """Compile the SELECT of the queues: a worker reads them before it claims, once a second."""
+    columns = ("name", "paused_at", "stop_requested_at")
+    return Prepared(Queue, using=using).order_by("name").select(*columns)

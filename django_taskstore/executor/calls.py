@@ -23,7 +23,7 @@ from django_taskstore.exceptions import (
     TaskTimedOut,
 )
 from django_taskstore.statuses import Ending
-from django_taskstore.validation import validate_output
+from django_taskstore.validation import output_text
 
 #: The worker's reasons, not the task's: it goes back and its attempt is returned.
 GIVES_BACK = (Reason.SHUTDOWN, Reason.LEASE_LOST, Reason.OUT_OF_TOUCH)
@@ -35,6 +35,7 @@ class Result:
 
     ending: Ending
     output: Any = None
+    output_text: str | None = None
     exception: BaseException | None = None
     wait_seconds: float | None = None
 
@@ -91,10 +92,10 @@ def classify(handler: Any, context: TaskContext, returned: Any) -> Result:
     if output is None:
         return SUCCESS
     try:
-        validate_output(output, limit_bytes=settings.MAX_OUTPUT_BYTES)
+        text = output_text(output, limit_bytes=settings.MAX_OUTPUT_BYTES)
     except InvalidOutput as error:
         return Result(Ending.FAILED, exception=error)
-    return Result(Ending.SUCCEEDED, output=output)
+    return Result(Ending.SUCCEEDED, output, text)
 
 
 def classify_error(error: BaseException, context: TaskContext) -> Result:

@@ -245,7 +245,8 @@ class Execution:
             "run_seconds": self.run_seconds,
         }
         if succeeded:
-            return Outcome(self.claim, Ending.SUCCEEDED, output=result.output, **texts)
+            output = {"output": result.output, "output_text": result.output_text}
+            return Outcome(self.claim, Ending.SUCCEEDED, **output, **texts)
         return self._unsuccessful(result, wait_seconds, texts)
 
     def _unsuccessful(self, result: Result, wait_seconds: float, texts: dict[str, Any]) -> Outcome:

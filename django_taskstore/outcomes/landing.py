@@ -105,7 +105,7 @@ def by_worker(outcomes: list[Outcome]) -> dict[UUID, list[Outcome]]:
 def texts(outcomes: list[Outcome]) -> dict[str, list[str | None]]:
     """Return the columns that hold something new in one of the outcomes, as texts."""
     columns = {
-        "output": [as_json(outcome.output) for outcome in outcomes],
+        "output": [outcome.output_text or as_json(outcome.output) for outcome in outcomes],
         "details": [outcome.details for outcome in outcomes],
         "progress": [as_json(outcome.progress) for outcome in outcomes],
     }

@@ -24,6 +24,7 @@ class Outcome:
         claim: the claim it ends.
         ending: how.
         output: the handler's JSON output.
+        output_text: the same as text, where that is known.
         details: the whole log of the task, or None when there is nothing new.
         progress: the last progress, or None.
         wait_seconds: the delay of a retry or snooze.
@@ -36,6 +37,7 @@ class Outcome:
     claim: Claim
     ending: Ending
     output: Any = None
+    output_text: str | None = None
     details: str | None = None
     progress: dict[str, Any] | None = None
     wait_seconds: float = 0.0

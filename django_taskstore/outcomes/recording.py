@@ -22,7 +22,7 @@ from django_taskstore.outcomes.landing import write
 from django_taskstore.outcomes.outcome import Outcome, failure
 from django_taskstore.statuses import Ending
 from django_taskstore.tracebacks import exception_name, str_of, traceback_of
-from django_taskstore.validation import storable_text, validate_output
+from django_taskstore.validation import output_text, storable_text
 
 LONGEST_MESSAGE = 4_096
 
@@ -112,8 +112,8 @@ def succeed(claim: Claim, output: Any = None) -> None:
         InvalidOutput: JSON cannot hold the output; the task still runs.
         ClaimLost: the claim no longer holds the task; nothing was changed.
     """
-    validate_output(output, limit_bytes=settings.MAX_OUTPUT_BYTES)
-    end(Outcome(claim, Ending.SUCCEEDED, output=output))
+    text = None if output is None else output_text(output, limit_bytes=settings.MAX_OUTPUT_BYTES)
+    end(Outcome(claim, Ending.SUCCEEDED, output=output, output_text=text))
 
 
 def fail(claim: Claim, error: BaseException | str, *, backoff: Backoff | None = None) -> None:

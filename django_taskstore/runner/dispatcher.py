@@ -23,12 +23,14 @@ from django_taskstore.runner.mailbox import Mailbox
 from django_taskstore.runner.pool import HURRY_SECONDS, InlinePool, Pool
 from django_taskstore.runner.promoting import Promoter
 from django_taskstore.runner.slots import Slots
-from django_taskstore.runner.stopping import Stopping
+from django_taskstore.runner.stopping import Stopping, left_of
 from django_taskstore.runner.suspects import Suspects
 from django_taskstore.runner.vigil import Vigil
 
 #: What was claimed ahead and has not started after this goes back to its queue.
 GIVE_BACK_SECONDS = 0.5
+#: How long a runner that stops tries to give back what has not ended.
+LAST_SECONDS = 1.0
 
 
 class Dispatcher:
@@ -69,7 +71,7 @@ class Dispatcher:
         self.recorder = self._exchange.recorder
         self._taken = 0
         self._promoter = Promoter(self.using, self.vigil.due_nap_seconds)
-        self._guard = Guard(limits, self._failed)
+        self._guard = Guard(limits, self._exchange.doubt)
         self._stopping = Stopping()
         self._is_quiet = False
 
@@ -78,11 +80,12 @@ class Dispatcher:
     def hear(self, queue_name: str) -> None:
         """Take a wake-up for a queue, or for ANYTHING.
 
-        With a backlog it changes nothing: the next round comes when there is room for one.
+        With a backlog it changes nothing: the next round comes when there is room for one. Nor
+        does it end the pause after a fault: on SQLite a write that fails is heard of too.
         """
         if queue_name == ANYTHING or self._exchange.serves(queue_name):
             self.vigil.woken(fully=queue_name == ANYTHING)
-            if not self._exchange.has_more:
+            if not (self._exchange.has_more or self._guard.pause_seconds):
                 self._mailbox.ring()
 
     def wake(self) -> None:
@@ -161,10 +164,7 @@ class Dispatcher:
         """Give back what has not started, wait for what runs, then give that back too."""
         self._stopping.request(timeout_seconds=None)
         self._give_back()
-        while self.is_busy and (left := self._stopping.remaining_seconds(LONGEST_PAUSE_SECONDS)):
-            was_done = self.guarded(self.settle)
-            if self.is_busy:
-                self._wait(left if was_done else min(left, self._guard.pause_seconds))
+        self._settle_while(lambda: self._stopping.remaining_seconds(LONGEST_PAUSE_SECONDS))
         if self.is_busy:
             self._interrupt()
 
@@ -256,32 +256,35 @@ class Dispatcher:
 
     def _nap_seconds(self) -> float:
         """Return how long to sleep when there is nothing to do."""
-        return min(self.vigil.nap_seconds(), self._promoter.left_seconds)
+        soonest = min(self.vigil.nap_seconds(), self._promoter.left_seconds)
+        return min(soonest, self._exchange.locked.pause_seconds)
 
     def guarded(self, work: Callable[[], object]) -> bool:
         """Do some work; after a fault wait longer each time instead of ending."""
         return self._guard.run(work)
 
-    def _failed(self, is_somebodys_fault: bool) -> None:  # noqa: FBT001 - what the guard says
-        """Think of what a failed round may have left: claims nobody knows of, a bad outcome."""
-        self._exchange.may_have_orphans = True
-        if is_somebodys_fault:
-            self._exchange.separate()
-
     def _interrupt(self) -> None:
         """Tell what still runs to stop, give it a moment, and release the rest."""
         for execution in self.in_flight.all():
             execution.context.cancel(Reason.SHUTDOWN)
-        until = time.monotonic() + self._stopping.grace_seconds
-        while self.is_busy and time.monotonic() < until:
-            self._wait(max(0.0, until - time.monotonic()))
-            self.guarded(self.settle)
+        self._settle_while(left_of(self._stopping.grace_seconds))
+        self.guarded(self.settle)
         left = self.in_flight.all()
         self.released = len(left)
-        for execution in left:
+        ended = set(self._exchange.locked.claims())
+        for execution in [one for one in left if one.claim not in ended]:
             line = "The worker stopped before the task had ended, so it was given back."
             self._exchange.pending.append(execution.release(line))
-        self.guarded(self.settle)
+        # Once would not be enough: a heartbeat may hold a row just now.
+        self._settle_while(left_of(LAST_SECONDS))
+
+    def _settle_while(self, left_seconds: Callable[[], float]) -> None:
+        """Record what ends, until nothing is left or the time is over."""
+        while self.is_busy and (left := left_seconds()):
+            was_done = self.guarded(self.settle)
+            if self.is_busy:
+                again = self._exchange.locked if was_done else self._guard
+                self._wait(min(left, again.pause_seconds))
 
     def _give_back(self) -> None:
         self._release(self.pool.take_back() + self._suspects.take_back())
@@ -294,4 +297,4 @@ class Dispatcher:
     @property
     def is_busy(self) -> bool:
         """Whether anything is claimed whose outcome has not landed."""
-        return bool(self.in_flight or self._exchange.pending or self._mailbox)
+        return bool(self.in_flight or self._exchange.owes or self._mailbox)

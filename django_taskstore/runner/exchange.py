@@ -7,7 +7,7 @@ is lost; it survives any number of failed rounds.
 
 from __future__ import annotations
 
-import logging
+import contextlib
 import time
 from collections.abc import Collection, Iterator
 from datetime import datetime
@@ -27,9 +27,9 @@ from django_taskstore.outcomes import Outcome, announce, record
 from django_taskstore.registry import registry
 from django_taskstore.rollups import Recorder
 from django_taskstore.runner.heartbeat import Identity
+from django_taskstore.runner.locked import Locked, divide
+from django_taskstore.runner.notices import say_left, say_lost
 from django_taskstore.statuses import Ending
-
-logger = logging.getLogger("django_taskstore.worker")
 
 ALL_QUEUES = "*"
 SWITCHES_SECONDS = 1.0
@@ -49,13 +49,14 @@ class Exchange:
         self.using = identity.using
         self.recorder = Recorder(identity.using)
         self.pending: list[Outcome] = []
+        self.locked = Locked()
         self.started_at: datetime | None = None
         self.found_nothing = False
         self.has_more = False
         self.may_have_orphans = False
         self._turn = 0
         self._without: set[int] = set()
-        self._alone = False
+        self._alone = self._is_wary = False
         self._switches = switchboard.Switches([], frozenset(), {})
         self._switches_at = float("-inf")
 
@@ -66,24 +67,41 @@ class Exchange:
             The outcomes that are done with, landed or not, and the new claims.
         """
         queues = self._open_queues() if room > 0 else []
+        if held_up := self.locked.due():
+            # Before the others: what a stop appends to them comes second.
+            self.pending = held_up + self.pending
         if not self.pending and not queues:
             self.found_nothing, self.has_more = room > 0, False
             return [], []
         if self._alone:
             return self._record_alone(), []
-        if self.found_nothing and not self.pending and not self._any_waiting(queues):
+        if self.found_nothing and not self.pending and self._is_idle_still(queues):
             return [], []
         fresh = [outcome for outcome in self.pending if not outcome.landed]
 
-        def transact() -> tuple[list[Outcome], list[Claim]]:
-            with writing(self.using):
-                landed = record(fresh, self.using) if fresh else []
-                return landed, self._claim(queues, room)
+        self._is_wary = self._is_wary or bool(held_up)
 
-        landed, claims = repeat_on_conflict(self.using, transact)
+        def transact() -> tuple[list[Outcome], list[Outcome], list[Claim]]:
+            # A second try may owe itself to a locked row; the usual first one does not ask.
+            was_wary, self._is_wary = self._is_wary, True
+            with self._transaction(fresh, queues):
+                free, locked = divide(fresh) if was_wary else (fresh, [])
+                landed = record(free, self.using) if free else []
+                return locked, landed, self._claim(queues, room)
+
+        locked, landed, claims = repeat_on_conflict(self.using, transact)
+        self._is_wary = False
+        self._set_apart(locked)
         self.found_nothing = room > 0 and not claims
         self.has_more = 0 < room == len(claims)
         return self._settle(landed), claims
+
+    def _set_apart(self, locked: list[Outcome]) -> None:
+        """Keep outcomes whose rows somebody has locked, and let the others be settled."""
+        self.locked.keep(locked)
+        if locked:
+            apart = set(self.locked.claims())
+            self.pending = [one for one in self.pending if one.claim not in apart]
 
     def executions(self, claims: list[Claim]) -> Iterator[Execution]:
         """Yield what can run; a claim that cannot gets its outcome at once."""
@@ -117,7 +135,8 @@ class Exchange:
         Args:
             held: id and claim number of what this process knows to hold.
         """
-        known = {*held, *((one.claim.id, one.claim.claim_seq) for one in self.pending)}
+        owed = self.pending_claims() + self.locked.claims()
+        known = {*held, *((claim.id, claim.claim_seq) for claim in owed)}
         orphans = claiming.claim_orphaned(self.identity.id, known=known, using=self.using)
         self.pending += [Outcome(claim, Ending.RELEASED) for claim in orphans]
         self.may_have_orphans = False
@@ -126,9 +145,19 @@ class Exchange:
         """Return the claims whose outcomes have still to land."""
         return [outcome.claim for outcome in self.pending]
 
-    def separate(self) -> None:
-        """Record the pending outcomes one by one next: one of them spoils the transaction."""
-        self._alone = bool(self.pending)
+    @property
+    def owes(self) -> bool:
+        """Whether any outcome has still to land."""
+        return bool(self.pending or self.locked.claims())
+
+    def doubt(self, one_is_bad: bool) -> None:  # noqa: FBT001 - what the guard says
+        """Think of what a failed round may have left or met.
+
+        Claims nobody knows of, and locked rows; or one outcome that the database refuses, which
+        spoils the transaction: then they are recorded one by one.
+        """
+        self.may_have_orphans = self._is_wary = True
+        self._alone = self._alone or (one_is_bad and bool(self.pending))
 
     @property
     def has_left_all(self) -> bool:
@@ -155,9 +184,19 @@ class Exchange:
         """Read at the next claim what operators asked of queues."""
         self._switches_at = float("-inf")
 
-    def _any_waiting(self, queues: list[str]) -> bool:
-        """Look without a transaction: an idle runner looks often."""
-        return any(
+    def _transaction(
+        self, fresh: list[Outcome], queues: list[str]
+    ) -> contextlib.AbstractContextManager[None]:
+        """Open a transaction, unless one statement that commits by itself is all there is."""
+        if not fresh and len(queues) == 1 and claiming.claims_at_once(self.using):
+            return contextlib.nullcontext()
+        return writing(self.using)
+
+    def _is_idle_still(self, queues: list[str]) -> bool:
+        """Look without a lock whether there is work; where a claim takes none to look, claim."""
+        if len(queues) == 1 and claiming.looks_freely(self.using):
+            return False
+        return not any(
             claiming.has_waiting(name, using=self.using, without=self._without) for name in queues
         )
 
@@ -234,29 +273,3 @@ class Exchange:
         self.pending = [bare]
         self._settle(landed)
         return [outcome]
-
-
-def say_left(claim: Claim, reason: str) -> None:
-    """Log that tasks are left to other workers, once a definition: they only seem stuck."""
-    logger.warning(
-        "no_handler %s id=%s queue=%s: left to other workers. %s",
-        claim.alias,
-        claim.id,
-        claim.queue_name,
-        reason,
-        extra={"event": "no_handler", "task_id": claim.id},
-    )
-
-
-def say_lost(outcome: Outcome) -> None:
-    """Log that an outcome came too late: no signal can, since nothing happened to the task."""
-    if outcome.ending is not Ending.RELEASED:
-        logger.warning(
-            "lease_lost %s id=%s claim=%s: the task ended, was rescued or was claimed again, so "
-            "its outcome (%s) was not recorded.",
-            outcome.claim.alias,
-            outcome.claim.id,
-            outcome.claim.claim_seq,
-            outcome.ending,
-            extra={"event": "lease_lost", "task_id": outcome.claim.id},
-        )

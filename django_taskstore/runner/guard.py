@@ -42,7 +42,7 @@ class Guard:
             self.pause_seconds = min(LONGEST_PAUSE_SECONDS, self.pause_seconds * 2 or 0.1)
             is_away = is_outage(error) or is_conflict(error)
             self._explain(error, is_away=is_away)
-            self.failed(isinstance(error, DatabaseError) and not is_outage(error))
+            self.failed(isinstance(error, DatabaseError) and not is_away)
             drop(connections[self.limits.using])
             return False
         self.pause_seconds = 0.0

@@ -16,14 +16,15 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from django.db import connections
+from django.db import DatabaseError, connections
+from django.db.models import Exists
 from django.utils import timezone
 
-from django_taskstore import claims, maintenance, rollups
+from django_taskstore import claims, maintenance, rollups, transitions
 from django_taskstore.conf import settings
 from django_taskstore.context import Reason
 from django_taskstore.database.clock import DatabaseNow, read_now
-from django_taskstore.database.errors import is_outage
+from django_taskstore.database.errors import is_conflict, is_outage
 from django_taskstore.database.hygiene import drop
 from django_taskstore.database.limits import Limits
 from django_taskstore.executor import Execution
@@ -85,7 +86,8 @@ class Heartbeat(threading.Thread):
         self._tick_seconds = min(TICK_SECONDS, self.beat_seconds / 2)
         self._faults = 0
         self._stopping = threading.Event()
-        self._beat_at = time.monotonic() + self.beat_seconds
+        # At once: a worker that does not live as long as a beat would never rescue anything.
+        self._beat_at = time.monotonic()
         self._purge_at = time.monotonic() + PURGE_SECONDS
         self._trusted_until = time.monotonic() + lease_seconds
 
@@ -139,9 +141,10 @@ class Heartbeat(threading.Thread):
         self._renew()
         # Counted from before the question: the database's lease began no earlier.
         self._trusted_until = asked_at + self.lease_seconds * TRUSTED_PART
-        if maintenance.rescue(self.identity.using):
+        news = announce(self.identity, running=len(self.in_flight))
+        if news.has_expired and maintenance.rescue(self.identity.using):
             self.wake()
-        self.obey(announce(self.identity, running=len(self.in_flight)))
+        self.obey(news.orders)
         if time.monotonic() >= self._purge_at:
             self._purge_at = time.monotonic() + PURGE_SECONDS
             maintenance.tidy_up(self.identity.using, budget_seconds=2.0)
@@ -159,7 +162,12 @@ class Heartbeat(threading.Thread):
         for execution in started:
             details = execution.log.unsaved()
             progress = execution.context.unsaved_progress()
-            claims.report(execution.claim, details=details, progress=progress)
+            try:
+                claims.report(execution.claim, details=details, progress=progress)
+            except DatabaseError as error:
+                # Somebody has locked the row: its news come with the next, or with the outcome.
+                if not is_conflict(error):
+                    raise
 
 
 def explain(error: Exception) -> None:
@@ -196,14 +204,27 @@ class Orders:
     stop: bool = False
 
 
-def announce(identity: Identity, *, running: int) -> Orders:
-    """Write the worker's row, which people read, and return what they wrote into it."""
+@dataclass(frozen=True, slots=True)
+class News:
+    """What a worker hears when it says that it lives.
+
+    Attributes:
+        orders: what operators asked of it.
+        has_expired: whether a lease ran out, so that there is something to rescue.
+    """
+
+    orders: Orders
+    has_expired: bool
+
+
+def announce(identity: Identity, *, running: int) -> News:
+    """Write the worker's row, which people read; return what they wrote into it, and news."""
     workers = Worker.objects.using(identity.using)
     seen = {"heartbeat_at": DatabaseNow(), "running": running}
     mine = workers.filter(pk=identity.id)
     if not mine.update(**seen):
         now = read_now(identity.using)
-        workers.create(
+        row = Worker(
             id=identity.id,
             host=socket.gethostname(),
             pid=os.getpid(),
@@ -213,8 +234,12 @@ def announce(identity: Identity, *, running: int) -> Orders:
             started_at=now,
             heartbeat_at=now,
         )
-    asked = mine.values_list("quiet_requested_at", "stop_requested_at").first() or (None, None)
-    return Orders(be_quiet=asked[0] is not None, stop=asked[1] is not None)
+        # The dispatcher and the heartbeat both say that a worker begins.
+        workers.bulk_create([row], ignore_conflicts=True)
+    expired = Exists(transitions.expired(claims.rows(identity.using)))
+    asked = mine.values_list("quiet_requested_at", "stop_requested_at", expired).first()
+    quiet, stop, has_expired = asked or (None, None, False)
+    return News(Orders(be_quiet=quiet is not None, stop=stop is not None), bool(has_expired))
 
 
 def withdraw(identity: Identity) -> None:

@@ -8,6 +8,10 @@ from __future__ import annotations
 #: What is claimed ahead should start within this time, or another worker could have it.
 AHEAD_SECONDS = 0.1
 MOST_AHEAD = 1_000
+#: Longer tasks are not claimed ahead. A slot is then free once the last outcome in it has been
+#: recorded, so a worker that is killed leaves no more to be done again than it has slots; the
+#: round trip that this costs is a small part of such a task.
+SHORT_SECONDS = 0.02
 #: How much of the past a new measurement leaves standing.
 MEMORY = 0.7
 
@@ -51,7 +55,8 @@ class Pace:
 
     @property
     def ahead(self) -> int:
-        """How many tasks to claim beyond the free slots; 0 until the rate is known."""
-        if not self._seconds:
+        """How many tasks to claim beyond the free slots; 0 until they are known to be short."""
+        usual = self._usual_seconds
+        if not self._seconds or usual is None or usual >= SHORT_SECONDS:
             return 0
         return min(MOST_AHEAD, int(AHEAD_SECONDS * self._tasks / self._seconds))

@@ -165,7 +165,7 @@ class HandlerThreads:
     def _wanted(self) -> int:
         """Return how many more threads make short work of what waits; for tiny tasks none."""
         usual_seconds = self.usual_seconds()
-        if usual_seconds is None:
+        if usual_seconds is None or usual_seconds >= HURRY_SECONDS:
             return len(self._waiting)
         busy = len(self._threads) - self._asleep
         return math.ceil(len(self._waiting) * usual_seconds / HURRY_SECONDS) - busy

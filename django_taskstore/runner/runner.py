@@ -19,6 +19,7 @@ from django_taskstore.notifier import Watcher, watch
 from django_taskstore.runner.dispatcher import Dispatcher
 from django_taskstore.runner.exchange import ALL_QUEUES
 from django_taskstore.runner.heartbeat import Heartbeat, Identity, announce, withdraw
+from django_taskstore.runner.notices import say_unheard
 from django_taskstore.runner.pool import HandlerThreads
 from django_taskstore.runner.warden import Warden
 from django_taskstore.signals import worker_started
@@ -158,7 +159,7 @@ class TaskQueueRunner:
             self._dispatcher.recorder.flush_when_due()
             return moved
         finally:
-            heartbeat.stop()
+            end([heartbeat])
 
     def _make_dispatcher(self) -> Dispatcher:
         return Dispatcher(
@@ -186,7 +187,8 @@ class TaskQueueRunner:
         )
 
     def _run(self, dispatcher: Dispatcher, until_empty: bool) -> None:  # noqa: FBT001 - a thread's target
-        watcher, helpers = watch(dispatcher.using, dispatcher.hear), self._helpers(dispatcher)
+        watcher = watch(dispatcher.using, dispatcher.hear, say_unheard)
+        helpers = self._helpers(dispatcher)
         dispatcher.vigil.watcher = watcher
         dispatcher.pool = HandlerThreads(
             self.concurrency, dispatcher.finished, lambda: dispatcher.slots.pace.usual_seconds
