@@ -8,6 +8,8 @@ from django_taskstore.database.clock import read_now
 from django_taskstore.models import QueuedTask, Schedule, ScheduleRun, TaskDefinition
 
 numbers = itertools.count(1)
+#: It would be counted for seconds.
+SLOW_TO_COUNT = "DTSTART:20240229T030405Z FREQ=SECONDLY;BYMINUTE=38;BYSECOND=31;COUNT=2000"
 
 
 def add_schedule(rule, alias="Noop", **columns):

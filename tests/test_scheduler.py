@@ -13,7 +13,15 @@ from django_taskstore.recurrence import Timetable
 from django_taskstore.scheduler import run_due, set_initial_runs
 from django_taskstore.scheduler.decision import MOST_AT_ONCE, decide
 from tests.helpers import captured_sql
-from tests.schedules import add_schedule, ago, fresh_schedule, make_due, rows_of, tasks_of
+from tests.schedules import (
+    SLOW_TO_COUNT,
+    add_schedule,
+    ago,
+    fresh_schedule,
+    make_due,
+    rows_of,
+    tasks_of,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -238,6 +246,7 @@ def broken(schedule, **columns):
     [
         ({"recurrence_rule": "FREQ=DAILY;INTERVAL=0"}, "INTERVAL is 0", "inactive"),
         ({"recurrence_rule": "61 * * * *"}, "not valid", "inactive"),
+        ({"recurrence_rule": SLOW_TO_COUNT}, "takes too long", "inactive"),
         ({"time_zone": "Mars/Olympus"}, "Mars/Olympus", "inactive"),
         ({"definition_id": 10**9}, "definition is gone", "active"),
         ({"queue_name": "two words"}, "two words", "active"),

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from django_taskstore.models import Schedule, ScheduleRun
 from django_taskstore.scheduler import run_due, set_initial_runs
 from django_taskstore.scheduler.firing import last_tasks
+from django_taskstore.scheduler.passes import due_in_seconds
 from tests.helpers import captured_sql
-from tests.schedules import add_schedule
+from tests.plans import assert_index_only_order, learn, plan_text
+from tests.schedules import add_schedule, ago, make_due
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 ROWS = 10_000
 TABLE = Schedule._meta.db_table
+#: Not what caches ask again after a second, nor a wake-up.
+OURS = re.compile(r"COMMIT|_schedule\b|_schedulerun\b|_queuedtask\b")
 
 
 @pytest.fixture
@@ -39,16 +45,7 @@ def many():
         ],
         batch_size=500,
     )
-    analyze(TABLE)
-
-
-def analyze(table):
-    """Let the database learn what a table holds."""
-    verb = "ANALYZE TABLE" if connection.vendor == "mysql" else "ANALYZE"
-    with connection.cursor() as cursor:
-        cursor.execute(f"{verb} {table}")
-        if connection.vendor == "mysql":
-            cursor.fetchall()
+    learn(TABLE)
 
 
 def plan_of(work):
@@ -56,18 +53,26 @@ def plan_of(work):
     with captured_sql() as statements:
         work()
     ((sql, params),) = statements
-    verb = "EXPLAIN QUERY PLAN " if connection.vendor == "sqlite" else "EXPLAIN "
-    with connection.cursor() as cursor:
-        cursor.execute(verb + sql, params)
-        return (sql, params), "\n".join(" ".join(map(str, row)) for row in cursor.fetchall())
+    return (sql, params), plan_text(sql, params)
 
 
-@pytest.mark.parametrize("work", [run_due, set_initial_runs])
+@pytest.mark.parametrize("work", [run_due, due_in_seconds, set_initial_runs])
 def test_a_pass_with_nothing_due_is_one_look_into_one_index(many, work):
     _, plan = plan_of(lambda: work("default"))
-    assert "taskstore_due_schedule" in plan, plan
-    for bad in ("filesort", "Seq Scan", "TEMP B-TREE", "SCAN", "Sort"):
-        assert bad not in plan, plan
+    assert_index_only_order(plan, "taskstore_due_schedule")
+
+
+def test_an_occurrence_costs_four_statements_in_a_transaction_of_its_own():
+    since = ago(timedelta(seconds=5))
+    for rule in ("FREQ=HOURLY", "0 9 * * *", "FREQ=WEEKLY;BYDAY=MO"):
+        make_due(add_schedule(rule, start_at=since), since)
+    run_due("default")
+    for schedule in Schedule.objects.all():
+        make_due(schedule, since + timedelta(seconds=1))
+    with CaptureQueriesContext(connection) as queries:
+        assert run_due("default") == 3
+    verbs = [one["sql"].split()[0] for one in queries if OURS.search(one["sql"])]
+    assert verbs == ["SELECT", *["SELECT", "INSERT", "INSERT", "UPDATE", "COMMIT"] * 3], verbs
 
 
 def test_a_pass_on_mariadb_reads_no_row_that_is_not_due(many):
@@ -96,7 +101,7 @@ def test_the_last_tasks_of_a_schedule_come_from_the_index_of_its_records():
         ],
         batch_size=500,
     )
-    analyze(ScheduleRun._meta.db_table)
+    learn(ScheduleRun._meta.db_table)
     _, plan = plan_of(lambda: last_tasks(schedule, "default"))
     # SQLite gives the index of a constraint a name of its own.
     name = "sqlite_autoindex" if connection.vendor == "sqlite" else "taskstore_one_occurrence"

@@ -161,7 +161,7 @@ def test_schedule_run_runs_alone_and_stops_at_a_signal():
         process.kill()
         process.communicate()
     assert process.returncode == 0
-    assert "Looking at schedules" in out
+    assert "Looking at schedules every 0.1 s: 1 active, looked after here." in out
     assert "Traceback" not in err
 
 

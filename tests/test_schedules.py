@@ -13,7 +13,7 @@ from django_taskstore.models import QueuedTask, Schedule, ScheduleRun
 from django_taskstore.recurrence import next_run_at
 from django_taskstore.recurrence.text import write
 from django_taskstore.scheduler import run_now
-from tests.schedules import add_schedule, fresh_schedule, rows_of
+from tests.schedules import SLOW_TO_COUNT, add_schedule, fresh_schedule, rows_of
 
 pytestmark = pytest.mark.django_db
 
@@ -45,6 +45,7 @@ def test_a_schedule_takes_a_rule_object_as_text():
         ({"recurrence_rule": "FREQ=DAILY;INTERVAL=0"}, InvalidRecurrence),
         ({"recurrence_rule": "FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30"}, InvalidRecurrence),
         ({"recurrence_rule": "61 * * * *"}, InvalidRecurrence),
+        ({"recurrence_rule": SLOW_TO_COUNT}, InvalidRecurrence),
         ({"recurrence_rule": ""}, InvalidRecurrence),
         ({"time_zone": "Mars/Olympus"}, InvalidRecurrence),
         ({"queue_name": "two words"}, InvalidQueueName),

@@ -20,7 +20,7 @@ LONGEST_TEXT = 500
 LONGEST_ZONE = 64
 LONGEST_INTERVAL = 100_000
 #: A counted rule is walked from its start, so its length is bounded.
-MOST_COUNTED = 5_000
+MOST_COUNTED = 2_000
 #: Once a minute; more belongs to FREQ=MINUTELY or SECONDLY.
 MOST_TIMES_A_DAY = 1_440
 FIRST_YEAR, LAST_YEAR = 1970, 9_000

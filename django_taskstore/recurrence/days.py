@@ -6,10 +6,12 @@ of its start, as RFC 5545 §3.3.10 has it.
 
 from __future__ import annotations
 
-from calendar import monthrange
-from collections.abc import Callable, Iterator
+from bisect import bisect_left, bisect_right
+from calendar import isleap, monthrange
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 
 from django_taskstore.recurrence.bounds import LAST_YEAR
 from django_taskstore.recurrence.rule import CODES, RecurrenceRule
@@ -18,6 +20,8 @@ from django_taskstore.recurrence.rule import CODES, RecurrenceRule
 #: on the same weekday within forty.
 HORIZON = timedelta(days=41 * 366)
 ONE_DAY = timedelta(days=1)
+#: After 28 years without a leap day left out, the calendar begins anew.
+MOST_KINDS = 28
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,14 +129,54 @@ def day_filter(rule: RecurrenceRule, start: date) -> DayFilter:
     )
 
 
-def next_match(matches: Callable[[date], bool], after: date) -> date | None:
+def next_match(dates: DayFilter, after: date) -> date | None:
     """Return the first date after another that is let through, within the horizon."""
-    day, last = after, after + HORIZON
-    while day < last:
-        day += ONE_DAY
-        if matches(day):
-            return day
+    day, last = after + ONE_DAY, after + HORIZON
+    while day <= last:
+        eve = date(day.year, 1, 1).toordinal() - 1
+        numbers = days_of_year(dates, alike(day.year))
+        place = bisect_left(numbers, day.toordinal() - eve)
+        if place < len(numbers):
+            return date.fromordinal(eve + numbers[place])
+        day = date(day.year + 1, 1, 1)
     return None
+
+
+def matching(dates: DayFilter, first: date, last: date) -> list[date]:
+    """Return the dates from one to another that are let through."""
+    if first == last:
+        return [first] if dates.matches(first) else []
+    found: list[date] = []
+    for year in range(first.year, last.year + 1):
+        eve = date(year, 1, 1).toordinal() - 1
+        numbers = days_of_year(dates, alike(year))
+        low = bisect_left(numbers, first.toordinal() - eve)
+        high = bisect_right(numbers, last.toordinal() - eve)
+        found += [date.fromordinal(eve + number) for number in numbers[low:high]]
+    return found
+
+
+@lru_cache(maxsize=4_096)
+def days_of_year(dates: DayFilter, year: int) -> tuple[int, ...]:
+    """Return the numbers of a year's days that are let through.
+
+    There are but `MOST_KINDS` of years, so a walk over decades looks at each date of a few.
+    """
+    january = date(year, 1, 1)
+    days = (january + number * ONE_DAY for number in range(year_length(year)))
+    return tuple(number for number, day in enumerate(days, start=1) if dates.matches(day))
+
+
+@lru_cache(maxsize=1_024)
+def alike(year: int) -> int:
+    """Return a year with the same dates on the same weekdays, in weeks of the same number."""
+    kind = kind_of(year)
+    return next(one for one in range(2001, 2001 + MOST_KINDS) if kind_of(one) == kind)
+
+
+def kind_of(year: int) -> tuple[int, bool, bool, bool]:
+    """Return what a year's calendar depends on; its first and last week, on its neighbours."""
+    return date(year, 1, 1).weekday(), isleap(year - 1), isleap(year), isleap(year + 1)
 
 
 def periods(rule: RecurrenceRule, start: date, since: date) -> Iterator[tuple[date, date]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.utils.dateparse import parse_datetime
@@ -25,6 +25,8 @@ MONTHS = (
 )  # fmt: skip
 DAY = re.compile(r"([+-]?\d{1,2})?\s*([A-Za-z]+)")
 SHORTEST_NAME = 3
+#: Times in these years stand for none in the Go library's rows.
+YEARS_OF_NO_TIME = {"starts_at": 2, "ends_at": 9999}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,8 @@ class RecurrenceRule:
 
         Args:
             value: such as ``{"frequency": "weekly", "daysOfWeek": ["monday"]}``; times are ISO
-                texts with an offset, empty ones count as left out.
+                texts, in UTC where they say no offset. Empty ones count as left out, and so do
+                a start in the year 2 and an end in the year 9999, the Go library's for none.
 
         Raises:
             InvalidRecurrence: a key is unknown, or a value wrong.
@@ -122,9 +125,10 @@ class RecurrenceRule:
                 f"A rule as JSON has no {unknown[0]!r:.40}; it has {', '.join(names)}."
             )
         given = {names[key]: one for key, one in value.items() if one not in (None, "", [])}
-        for name in ("starts_at", "ends_at"):
+        for name, year in YEARS_OF_NO_TIME.items():
             if name in given:
-                given[name] = read_moment(camel(name), given[name])
+                moment = read_moment(camel(name), given[name])
+                given[name] = None if moment.year == year else moment
         return cls(**given)
 
     def to_json(self) -> dict[str, Any]:
@@ -225,10 +229,10 @@ def read_month(word: object) -> Any:
 
 
 def read_moment(key: str, value: object) -> datetime:
-    """Return an ISO text as an aware datetime.
+    """Return an ISO text as an aware datetime, in UTC where it has no offset.
 
     Raises:
-        InvalidRecurrence: it is no such text, or has no offset.
+        InvalidRecurrence: it is no such text.
     """
     if isinstance(value, datetime):
         return value
@@ -236,9 +240,9 @@ def read_moment(key: str, value: object) -> datetime:
         moment = parse_datetime(value) if isinstance(value, str) else None
     except ValueError:
         moment = None
-    if moment is None or moment.utcoffset() is None:
+    if moment is None:
         raise InvalidRecurrence(
-            f"{key} is {value!r:.60}, expected a time with its offset such as "
-            "'2030-01-31T09:00:00+02:00'."
+            f"{key} is {value!r:.60}, expected a time such as '2030-01-31T09:00:00+02:00', or in "
+            "UTC '2030-01-31 07:00:00'."
         )
-    return moment
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

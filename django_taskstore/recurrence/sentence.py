@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from django.utils.dates import MONTHS, WEEKDAYS
 from django.utils.text import get_text_list
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext, pgettext
+from django.utils.translation import ngettext, npgettext, pgettext
 
 from django_taskstore.recurrence.bounds import FAST
 from django_taskstore.recurrence.cron import CronLine
@@ -84,13 +84,13 @@ def how_often(rule: RecurrenceRule) -> str:
         return _("Every %(days)s") % {"days": weekdays(rule)}
     number = rule.interval
     phrase = {
-        "secondly": ngettext("Every second", "Every %(number)d seconds", number),
-        "minutely": ngettext("Every minute", "Every %(number)d minutes", number),
-        "hourly": ngettext("Every hour", "Every %(number)d hours", number),
-        "daily": ngettext("Every day", "Every %(number)d days", number),
-        "weekly": ngettext("Every week", "Every %(number)d weeks", number),
-        "monthly": ngettext("Every month", "Every %(number)d months", number),
-        "yearly": ngettext("Every year", "Every %(number)d years", number),
+        "secondly": npgettext("how often", "Every second", "Every %(number)d seconds", number),
+        "minutely": npgettext("how often", "Every minute", "Every %(number)d minutes", number),
+        "hourly": npgettext("how often", "Every hour", "Every %(number)d hours", number),
+        "daily": npgettext("how often", "Every day", "Every %(number)d days", number),
+        "weekly": npgettext("how often", "Every week", "Every %(number)d weeks", number),
+        "monthly": npgettext("how often", "Every month", "Every %(number)d months", number),
+        "yearly": npgettext("how often", "Every year", "Every %(number)d years", number),
     }[rule.frequency]
     return str(phrase % {"number": number})
 

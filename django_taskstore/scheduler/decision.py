@@ -5,7 +5,6 @@ Owns the policies for what was missed. Pure: rule, times and policy in, decision
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain, islice, takewhile
@@ -52,22 +51,33 @@ def decide(
         misfire_policy: coalesce, skip or all.
         grace: how late an occurrence may be.
     """
-    following = timetable.next(now)
-    if first >= now - grace or misfire_policy == MisfirePolicy.ALL:
-        due = list(islice(passed(timetable, first, now), MOST_AT_ONCE + 1))
-        run, missed = due[:MOST_AT_ONCE], None
-        if len(due) > MOST_AT_ONCE and first >= now - grace:
-            following = due[MOST_AT_ONCE]
-        elif len(due) > MOST_AT_ONCE:
-            missed = timetable.latest(now, since=run[-1])
-    else:
+    in_time = first >= now - grace
+    if not in_time and misfire_policy != MisfirePolicy.ALL:
         run, missed = after_an_outage(timetable, first, now, misfire_policy, grace)
+        return Decision(tuple(run), missed, timetable.next(now))
+    due, following = passed(timetable, first, now)
+    run, missed = due[:MOST_AT_ONCE], None
+    if len(due) > MOST_AT_ONCE and in_time:
+        following = due[MOST_AT_ONCE]
+    elif len(due) > MOST_AT_ONCE:
+        following = timetable.next(now)
+        missed = timetable.latest(now, since=run[-1])
     return Decision(tuple(run), missed, following)
 
 
-def passed(timetable: Timetable, first: datetime, now: datetime) -> Iterator[datetime]:
-    """Yield the occurrences from the planned one up to now."""
-    return takewhile(lambda moment: moment <= now, chain([first], timetable.after(first)))
+def passed(
+    timetable: Timetable, first: datetime, now: datetime
+) -> tuple[list[datetime], datetime | None]:
+    """Return the occurrences from the planned one up to now, and the one behind them.
+
+    One more than run at once is enough; the one behind them is then not looked for.
+    """
+    due: list[datetime] = []
+    for moment in chain([first], timetable.after(first)):
+        if moment > now or len(due) > MOST_AT_ONCE:
+            return due, moment
+        due.append(moment)
+    return due, None
 
 
 def after_an_outage(

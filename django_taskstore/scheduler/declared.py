@@ -21,7 +21,7 @@ from django_taskstore.definitions import find_or_make, queue_database
 from django_taskstore.exceptions import HandlerNotFound, ScheduleEnded
 from django_taskstore.models import Schedule
 from django_taskstore.registry import registry
-from django_taskstore.scheduler.firing import schedules
+from django_taskstore.scheduler.rows import schedules
 from django_taskstore.statuses import ScheduleStatus
 
 

@@ -18,22 +18,18 @@ from django_taskstore import queue, signals
 from django_taskstore.conf import settings
 from django_taskstore.database.clock import read_now
 from django_taskstore.database.errors import is_conflict, is_outage
+from django_taskstore.database.insertion import insert_one
 from django_taskstore.database.transactions import repeat_on_conflict, writing
 from django_taskstore.definitions import known
 from django_taskstore.exceptions import HandlerNotFound, InvalidRecurrence
 from django_taskstore.models import QueuedTask, Schedule, ScheduleRun
-from django_taskstore.models.schedule_querysets import ScheduleQuerySet
 from django_taskstore.scheduler.decision import Decision, decide
+from django_taskstore.scheduler.rows import plan, take
 from django_taskstore.statuses import UNFINISHED, OverlapPolicy, RunResult, ScheduleStatus
 from django_taskstore.tracebacks import exception_name, str_of
 
 #: The last tasks of a schedule among which one that has not ended is looked for.
 LAST_TASKS = 20
-
-
-def schedules(using: str) -> ScheduleQuerySet:
-    """Return all schedules in a database."""
-    return ScheduleQuerySet(Schedule, using=using)
 
 
 def attempt(schedule_id: int, using: str) -> int | None:
@@ -79,8 +75,7 @@ def fire(schedule_id: int, using: str, *, looks_first: bool = False) -> int | No
         IntegrityError: an occurrence has its record already, and nobody looked.
     """
     with writing(using):
-        # By its key alone: another condition lets a planner walk the index of all that are due.
-        schedule = schedules(using).filter(pk=schedule_id).locked().first()
+        schedule = take(schedule_id, using)
         if schedule is None or not schedule.is_due(schedule.database_now):
             return None
         decision = decide(
@@ -92,8 +87,8 @@ def fire(schedule_id: int, using: str, *, looks_first: bool = False) -> int | No
         )
         recorded = records(schedule, decision, using) if looks_first else set()
         runs = carry_out(schedule, decision, using, leave_out=recorded)
-        ScheduleRun.objects.using(using).bulk_create(runs)
-        advance(schedule, decision, enqueued(runs))
+        insert(runs, using)
+        advance(schedule, decision, enqueued(runs), using)
         return len(enqueued(runs))
 
 
@@ -173,19 +168,30 @@ def enqueue(schedule: Any, using: str, **columns: Any) -> QueuedTask:
     task.schedule_id = schedule.pk
     for name, value in columns.items():
         setattr(task, name, value)
-    task.save(using=using, force_insert=True)
+    insert_one(task, using=using)
     template.announce([task.pk])
     return task
 
 
-def advance(schedule: Any, decision: Decision, ran: list[datetime]) -> None:
+def insert(runs: list[ScheduleRun], using: str) -> None:
+    """Insert the records of occurrences: mostly there is one."""
+    if len(runs) == 1:
+        insert_one(runs[0], using=using)
+    else:
+        ScheduleRun.objects.using(using).bulk_create(runs)
+
+
+def advance(schedule: Any, decision: Decision, ran: list[datetime], using: str) -> None:
     """Write what ran and what comes next."""
-    columns: dict[str, Any] = {"error": ""}
-    if ran:
-        columns["last_run_at"] = ran[-1]
     count = schedule.execution_count + len(ran)
     over = 0 < schedule.max_execution_count <= count
-    schedule.row.plan(None if over else decision.next_run_at, execution_count=count, **columns)
+    plan(
+        schedule,
+        None if over else decision.next_run_at,
+        execution_count=count,
+        last_run_at=ran[-1] if ran else schedule.last_run_at,
+        using=using,
+    )
 
 
 def mark(schedule_id: int, error: Exception, using: str) -> None:
@@ -195,7 +201,7 @@ def mark(schedule_id: int, error: Exception, using: str) -> None:
     """
     text = f"{exception_name(error).rpartition('.')[2]}: {str_of(error)}"
     with writing(using):
-        schedule = schedules(using).filter(pk=schedule_id).locked().first()
+        schedule = take(schedule_id, using)
         if schedule is None or schedule.status != ScheduleStatus.ACTIVE:
             return
         if schedule.next_run_at is not None:

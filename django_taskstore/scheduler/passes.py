@@ -11,7 +11,8 @@ from collections.abc import Callable
 from django_taskstore.database.clock import SecondsSince
 from django_taskstore.database.transactions import repeat_on_conflict, writing
 from django_taskstore.exceptions import InvalidRecurrence
-from django_taskstore.scheduler.firing import attempt, mark, schedules
+from django_taskstore.scheduler.firing import attempt, mark
+from django_taskstore.scheduler.rows import schedules
 
 SCHEDULES_A_LOOK = 500
 

@@ -28,6 +28,17 @@ class LedgerOutput(TaskHandler):
 
 
 @register
+class Bulky(TaskHandler):
+    """Outputs so much that no database finds room for it in its pages."""
+
+    def handle(self):
+        write_line(self, "start")
+        time.sleep(float(self.get_param("seconds", 0)))
+        write_line(self, "end")
+        return os.urandom(int(self.get_param("bytes")) // 2).hex()
+
+
+@register
 class LedgerRetry(TaskHandler):
     """Fails its first attempt."""
 
