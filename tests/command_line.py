@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from django.core.management import ManagementUtility
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 
-from tests.helpers import ROOT
+from tests.helpers import ROOT, environment_of_a_process
 
 
 @dataclass(frozen=True)
@@ -38,18 +37,10 @@ def manage(*words):
 
 def start(*words, environment=None):
     """Start ``manage.py`` with these words as a process of its own, on the test's database."""
-    variables = {
-        **os.environ,
-        "DJANGO_SETTINGS_MODULE": "tests.settings",
-        "TASKSTORE_TEST_DB_NAME": str(connection.settings_dict["NAME"]),
-        "PYTHONPATH": str(ROOT),
-        "PYTHONUNBUFFERED": "1",
-        **(environment or {}),
-    }
     return subprocess.Popen(
         [sys.executable, "-m", "django", *words],
         cwd=ROOT,
-        env=variables,
+        env=environment_of_a_process(environment or {}),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

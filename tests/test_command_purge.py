@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import signal
 from datetime import timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.core.management.base import OutputWrapper
 from django.utils import timezone
 
-from django_taskstore.management.commands.taskqueue_purge import Progress
-from django_taskstore.models import QueuedTask, TaskAttempt
-from tests.command_line import NO_DATABASE, finish, manage, start, without_migrations
+from django_taskstore import switchboard
+from django_taskstore.models import QueuedTask, ScheduleRun, TaskAttempt
+from tests.command_line import finish, manage, start
 from tests.helpers import add_task, captured_sql, wait_until
+from tests.schedules import add_schedule
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 PURGE = ("taskqueue_purge", "--older-than=7d", "--no-input")
 
 
-def old(status="success", *, age=timedelta(days=8), count=1):
+def old(status="success", *, age=timedelta(days=8), count=1, **columns):
     """Insert tasks that ended some time ago."""
     ended = timezone.now() - age
-    return [add_task(status=status, completed_at=ended) for _ in range(count)]
+    return [add_task(status=status, completed_at=ended, **columns) for _ in range(count)]
 
 
 def left():
@@ -67,6 +68,24 @@ def test_attempts_go_with_their_tasks():
         TaskAttempt.objects.create(queued_task=task, claim_seq=1, number=1, outcome="failed")
     manage(*PURGE, "--status=failed")
     assert list(TaskAttempt.objects.values_list("queued_task", flat=True)) == [kept.pk]
+
+
+def test_records_of_runs_of_schedules_follow_their_tasks_unless_a_queue_is_named():
+    schedule = add_schedule("FREQ=HOURLY")
+    (gone,), (failed,) = old(), old("failed")
+    for number, task in enumerate((gone, failed)):
+        ScheduleRun.objects.create(
+            schedule=schedule,
+            occurrence_at=timezone.now() - timedelta(days=9, hours=number),
+            queued_task=task,
+            result="enqueued",
+        )
+    switchboard.ensure("default", "default")
+    assert manage(*PURGE, "--queue=default").out.startswith("Removed 1 success task in")
+    assert ScheduleRun.objects.count() == 2
+    ran = manage(*PURGE)
+    assert ran.out.startswith("Removed 0 success tasks and 1 record(s) of runs of schedules in")
+    assert list(ScheduleRun.objects.values_list("queued_task", flat=True)) == [failed.pk]
 
 
 def test_soft_deleted_tasks_go_too():
@@ -167,7 +186,7 @@ def test_nobody_to_answer_exits_2():
     kept = old()
     ran = finish(start("taskqueue_purge", "--older-than=7d"), answer="")
     assert ran.code == 2
-    assert "--no-input removes without asking" in ran.err
+    assert "--yes (or --no-input) goes on without asking" in ran.err
     assert left() == ids(kept)
 
 
@@ -180,7 +199,7 @@ def test_ctrl_c_at_the_question_exits_130():
     process.send_signal(signal.SIGINT)
     ran = finish(process)
     assert ran.code == 130
-    assert "Nothing was removed." in ran.err
+    assert "Interrupted: nothing was removed." in ran.err
     assert left() == ids(kept)
 
 
@@ -216,68 +235,46 @@ def test_quiet_says_nothing():
     assert left() == set()
 
 
-class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
-
-    def isatty(self):
-        """Claim to be one."""
-        return True
-
-
-def test_progress_updates_one_line_on_a_terminal():
-    out = Terminal()
-    progress = Progress(OutputWrapper(out), expected=200, is_shown=True)
-    progress.every_seconds = 0.0
-    progress.show(50)
-    progress.show(100)
-    progress.end()
-    first, second = out.getvalue().split("\r")[1:]
-    assert first.startswith("Purging: 50 of 200 (25%), ")
-    assert second.startswith("Purging: 100 of 200 (50%), ")
-    assert out.getvalue().count("\n") == 1
+def test_only_the_named_queues_are_purged():
+    for name in ("emails", "pings", "reports"):
+        switchboard.ensure(name, "default")
+    kept = old(queue_name="reports")
+    old(queue_name="emails")
+    old(queue_name="pings", count=2)
+    words = ("--queue=emails", "--queue", "pings")
+    assert "Would remove 3 success tasks." in manage(*PURGE, *words, "--dry-run").out
+    assert manage(*PURGE, *words).out.startswith("Removed 3 success tasks in")
+    assert left() == ids(kept)
 
 
-def test_progress_writes_lines_elsewhere_and_not_too_often():
-    out = io.StringIO()
-    progress = Progress(OutputWrapper(out), expected=None, is_shown=True)
-    assert progress.every_seconds == 10.0
-    progress.show(50)
-    assert out.getvalue() == ""
-    progress.every_seconds = 0.0
-    progress.show(50)
-    progress.show(1_000)
-    progress.end()
-    lines = out.getvalue().splitlines()
-    assert [line.split(",")[0] for line in lines[:1]] == ["Purging: 50 removed"]
-    assert lines[1].startswith("Purging: 1,000 removed, ")
+def test_an_unknown_queue_exits_2():
+    kept = old()
+    ran = manage(*PURGE, "--queue=Emails")
+    assert ran.code == 2
+    assert "No queue is called 'Emails'" in ran.err
+    assert left() == ids(kept)
 
 
-def test_progress_can_be_off():
-    out = io.StringIO()
-    progress = Progress(OutputWrapper(out), expected=1, is_shown=False)
-    progress.every_seconds = 0.0
-    progress.show(1)
-    assert out.getvalue() == ""
+def test_json_says_what_was_removed():
+    old(count=2)
+    shown = manage(*PURGE, "--json", "--dry-run")
+    assert json.loads(shown.out)["dry_run"] is True
+    ran = manage(*PURGE, "--json", "--status=success", "--status=failed")
+    assert json.loads(ran.out) == {
+        "version": 1,
+        "verb": "purge",
+        "dry_run": False,
+        "tasks": {"success": 2, "failed": 0},
+        "schedule_runs": 0,
+    }
 
 
-def test_missing_tables_exit_3():
-    with without_migrations():
-        ran = manage(*PURGE)
-    assert ran.code == 3
-    assert "run `manage.py migrate`" in ran.err
-
-
-def test_a_database_that_does_not_answer_exits_3():
-    ran = finish(start(*PURGE, environment=NO_DATABASE))
-    assert ran.code == 3
-    assert "does not answer" in ran.err
-
-
-def test_help_has_examples():
-    ran = manage("taskqueue_purge", "--help")
-    assert ran.code == 0
-    assert "manage.py taskqueue_purge --older-than 7d" in ran.out
-    assert "exit codes:" in ran.out
+def test_json_asks_nothing():
+    kept = old()
+    ran = manage("taskqueue_purge", "--older-than=7d", "--json")
+    assert ran.code == 2
+    assert "add --yes or --dry-run" in ran.err
+    assert left() == ids(kept)
 
 
 def test_call_command(capsys):

@@ -16,7 +16,8 @@ from django_taskstore.management.commands.taskqueue_run import Command, child_ar
 from django_taskstore.models import Queue, QueuedTask
 from django_taskstore.registry import registry
 from django_taskstore.runner import TaskQueueRunner
-from tests.command_line import NO_DATABASE, finish, manage, start, without_migrations
+from tests.command_line import finish, manage, start
+from tests.schedules import add_schedule
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -110,36 +111,21 @@ def test_a_wrong_setting_stops_the_start():
     assert "django_taskstore.E001" in ran.err
 
 
-def test_a_database_that_does_not_answer_exits_with_3():
-    process = start(
-        "taskqueue_run",
-        "--once",
-        environment=NO_DATABASE,
-    )
-    ran = finish(process)
-    assert ran.code == 3
-    assert "does not answer" in ran.err
-
-
-def test_missing_migrations_exit_with_3_and_say_what_to_do():
-    with without_migrations():
-        ran = manage("taskqueue_run", "--once")
-    assert ran.code == 3
-    assert "run `manage.py migrate` first" in ran.err
-
-
 def test_the_banner_says_what_runs():
     enqueue("Noop", queue_name="emails")
     Queue.objects.get(name="emails").pause(by="ops")
+    add_schedule("FREQ=DAILY")
     ran = run("emails", "--concurrency", "4")
     for words in (
         f"django_taskstore {django_taskstore.__version__}",
         "database     default: ",
         "queues       emails · paused: emails",
         "concurrency  4 at a time",
+        "schedules    1 active, looked after here",
         f"handlers     {len(registry)} registered",
     ):
         assert words in ran.out
+    assert "schedules    left to others" in run("--no-schedules").out
     assert run("--verbosity", "0").out == ""
 
 
@@ -148,7 +134,9 @@ def test_the_banner_names_tasks_that_nobody_here_can_run():
     handler = registry.get("Noop")
     registry.remove("Noop")
     try:
-        text = banner(TaskQueueRunner(), processes=1, shutdown_timeout_seconds=30)
+        text = banner(
+            TaskQueueRunner(), processes=1, shutdown_timeout_seconds=30, with_schedules=True
+        )
     finally:
         registry.add(handler)
     assert "! Tasks wait for handlers that this process does not have: Noop" in text
@@ -179,11 +167,3 @@ def test_it_works_under_call_command():
     task = enqueue("Noop")
     call_command("taskqueue_run", once=True, verbosity=0, interval=0.05)
     assert QueuedTask.objects.get(pk=task.pk).status == "success"
-
-
-def test_help_shows_examples_and_exit_codes(capsys):
-    with pytest.raises(SystemExit):
-        parsed("--help")
-    text = capsys.readouterr().out
-    assert "examples:" in text
-    assert "exit codes: 0 all well" in text

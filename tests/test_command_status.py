@@ -10,10 +10,10 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from django_taskstore import switchboard
-from django_taskstore.models import Queue, Worker
+from django_taskstore.models import Queue
 from django_taskstore.statistics import counts
-from tests.command_line import NO_DATABASE, finish, manage, start, without_migrations
-from tests.helpers import add_task
+from tests.command_line import manage
+from tests.helpers import add_task, add_worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -29,14 +29,6 @@ def queues():
     for _ in range(3):
         add_task(queue_name="emails", run_after=timezone.now() - timedelta(minutes=4))
     add_task(queue_name="emails", status="scheduled", run_after=timezone.now() + timedelta(days=1))
-
-
-def add_worker():
-    """Insert the row of a worker of ``emails``."""
-    now = timezone.now()
-    Worker.objects.create(
-        host="web01", pid=7, queues=["emails"], concurrency=8, started_at=now, heartbeat_at=now
-    )
 
 
 def cells(line):
@@ -73,13 +65,13 @@ def test_warnings_follow_the_table(queues):
     assert "! " not in manage("taskqueue_status", "--verbosity=0").out
     assert "\x1b[" in manage("taskqueue_status", "--force-color").out
     assert "\x1b[" not in manage("taskqueue_status", "--no-color").out
-    add_worker()
+    add_worker("emails")
     assert "! " not in manage("taskqueue_status").out
 
 
 def test_verbose_shows_workers(queues):
     assert "No worker has said" in manage("taskqueue_status", "-v", "2").out
-    add_worker()
+    add_worker("emails")
     lines = manage("taskqueue_status", "-v2").out.splitlines()
     assert ["web01:7", "0/8"] in [cells(line)[:2] for line in lines]
 
@@ -97,7 +89,7 @@ def test_a_lower_bound_carries_a_plus(queues, monkeypatch):
 
 
 def test_the_json_has_its_documented_shape(queues):
-    add_worker()
+    add_worker("emails")
     seen = json.loads(manage("taskqueue_status", "--json").out)
     assert seen.keys() == KEYS
     assert (seen["version"], seen["ok"], seen["warnings"]) == (1, True, [])
@@ -142,30 +134,6 @@ def test_an_unknown_queue_exits_2_and_names_the_known_ones(queues):
     ran = manage("taskqueue_status", "Emails")
     assert ran.code == 2
     assert "No queue is called 'Emails'; the queues are: emails, reports." in ran.err
-
-
-def test_abbreviated_options_are_refused(queues):
-    assert manage("taskqueue_status", "--js").code == 2
-
-
-def test_missing_tables_exit_3():
-    with without_migrations():
-        ran = manage("taskqueue_status")
-    assert ran.code == 3
-    assert "run `manage.py migrate`" in ran.err
-
-
-def test_a_database_that_does_not_answer_exits_3():
-    ran = finish(start("taskqueue_status", environment=NO_DATABASE))
-    assert ran.code == 3
-    assert "does not answer" in ran.err
-
-
-def test_help_has_examples():
-    ran = manage("taskqueue_status", "--help")
-    assert ran.code == 0
-    assert "manage.py taskqueue_status --json" in ran.out
-    assert "exit codes:" in ran.out
 
 
 def test_call_command(queues, capsys):

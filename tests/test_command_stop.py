@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from django_taskstore import TaskQueueRunner, enqueue, switchboard
 from django_taskstore.models import Queue, QueuedTask
-from tests.command_line import NO_DATABASE, finish, manage, start, without_migrations
+from tests.command_line import finish, manage, start
 from tests.helpers import add_task, fresh, running, wait_for_threads, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -174,30 +174,6 @@ def test_no_queue_at_all_exits_2(command):
     assert ran.code == 2
     assert "there is no queue yet" in ran.err
     assert not Queue.objects.exists()
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_missing_tables_exit_3(command, emails):
-    with without_migrations():
-        ran = manage(command, "emails")
-    assert ran.code == 3
-    assert "run `manage.py migrate`" in ran.err
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_a_database_that_does_not_answer_exits_3(command):
-    ran = finish(start(command, "emails", environment=NO_DATABASE))
-    assert ran.code == 3
-    assert "does not answer" in ran.err
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_abbreviated_options_are_refused_and_help_has_examples(command, emails):
-    assert manage(command, "emails", "--verb=0").code == 2
-    ran = manage(command, "--help")
-    assert ran.code == 0
-    assert f"manage.py {command} emails" in ran.out
-    assert "exit codes:" in ran.out
 
 
 def test_pause_stops_claims_and_resume_allows_them_again(emails):

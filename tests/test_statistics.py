@@ -12,7 +12,7 @@ from django.utils import timezone
 from django_taskstore import enqueue, enqueue_many, switchboard
 from django_taskstore.models import Queue, QueuedTask, TaskAttempt, TaskDefinition, Worker
 from django_taskstore.statistics import Tally, counts, snapshot
-from tests.helpers import add_task, running, wait_until, work_until_empty
+from tests.helpers import add_failed, add_task, add_worker, running, wait_until, work_until_empty
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -36,27 +36,6 @@ def state(name, names=None):
 def codes(seen):
     """Return code and queue of each warning."""
     return [(warning.code, warning.queue) for warning in seen.warnings]
-
-
-def add_worker(*queues, heartbeat_at=None, started_at=None, **columns):
-    """Insert a worker's row."""
-    now = timezone.now()
-    return Worker.objects.create(
-        host="web01",
-        pid=7,
-        queues=list(queues),
-        concurrency=8,
-        started_at=started_at or now,
-        heartbeat_at=heartbeat_at or now,
-        **columns,
-    )
-
-
-def add_failed(name="emails", **columns):
-    """Insert a failed task with the record of its last attempt."""
-    task = add_task(queue_name=name, status="failed", claim_seq=1, **columns)
-    TaskAttempt.objects.create(queued_task=task, claim_seq=1, number=1, outcome="failed")
-    return task
 
 
 def test_nothing_at_all():

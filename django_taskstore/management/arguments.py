@@ -22,7 +22,7 @@ from django_taskstore.models import Queue
 from django_taskstore.runner.exchange import ALL_QUEUES
 
 #: Exit codes; `readiness` owns 3, the database that is not ready.
-FAILED, USAGE, TIMED_OUT, INTERRUPTED = 1, 2, 4, 130
+FAILED, USAGE, TIMED_OUT, UNHEALTHY, INTERRUPTED = 1, 2, 4, 5, 130
 UNIT_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
 LONGEST_SECONDS = 100 * 365 * 86_400
@@ -52,6 +52,24 @@ class StoreCommand(BaseCommand):
         return super().create_parser(
             prog_name, subcommand, **{**shown, "allow_abbrev": False, **options}
         )
+
+
+def add_many(parser: CommandParser, option: str, *, metavar: str, meaning: str) -> None:
+    """Declare an option that may be repeated; nothing said is an empty list.
+
+    Args:
+        parser: the command's.
+        option: in the singular, without dashes; its values are under the plural.
+        metavar, meaning: for people.
+    """
+    parser.add_argument(
+        f"--{option}",
+        action="append",
+        default=[],
+        dest=f"{option}s",
+        metavar=metavar,
+        help=f"{meaning}; may be repeated",
+    )
 
 
 def duration(text: str) -> timedelta:

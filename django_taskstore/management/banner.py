@@ -21,20 +21,28 @@ from django_taskstore.database.servers import (
     journal_warning,
     skips_locked,
 )
+from django_taskstore.models import Schedule
 from django_taskstore.registry import registry
 from django_taskstore.runner import TaskQueueRunner
-from django_taskstore.statistics.counts import strangers
+from django_taskstore.statistics.counts import strangers, unserved
 
 SHOWN_HANDLERS = 5
 
 
-def banner(runner: TaskQueueRunner, *, processes: int, shutdown_timeout_seconds: float) -> str:
+def banner(
+    runner: TaskQueueRunner,
+    *,
+    processes: int,
+    shutdown_timeout_seconds: float,
+    with_schedules: bool,
+) -> str:
     """Return the lines that say version, database, queues, concurrency, handlers and warnings.
 
     Args:
         runner: the runner that is about to start, or one like the children's.
         processes: worker processes.
         shutdown_timeout_seconds: how long a stop waits for running tasks.
+        with_schedules: whether schedules are looked after here too.
     """
     using = runner.identity.using
     wakes = is_postgresql(using) and settings.NOTIFY
@@ -45,6 +53,7 @@ def banner(runner: TaskQueueRunner, *, processes: int, shutdown_timeout_seconds:
         "concurrency": f"{runner.concurrency} at a time · {processes} process(es) · poll "
         f"{runner.poll_seconds:g} s · lease {runner.lease_seconds:g} s · shutdown timeout "
         f"{shutdown_timeout_seconds:g} s",
+        "schedules": schedules_line(using) if with_schedules else "left to others",
         "handlers": handlers_line(),
     }
     head = (
@@ -69,6 +78,11 @@ def queues_line(queues: tuple[str, ...], using: str) -> str:
     return f"{shown} · paused: {', '.join(paused) or 'none'}"
 
 
+def schedules_line(using: str) -> str:
+    """Return how many schedules enqueue tasks by themselves."""
+    return f"{Schedule.objects.using(using).active().count()} active, looked after here"
+
+
 def handlers_line() -> str:
     """Return how many handlers are registered, and the first of them."""
     aliases = [handler.alias for handler in registry]
@@ -85,9 +99,10 @@ def warnings(using: str) -> Iterator[str]:
             yield text
     if not len(registry):
         yield "No handler is registered: does an app in INSTALLED_APPS have a tasks.py?"
-    unserved = list(strangers(switchboard.read(using).names, using))
-    if unserved:
+    if not unserved(using).exists():
+        return
+    if aliases := ", ".join(strangers(switchboard.read(using).names, using)):
         yield (
-            f"Tasks wait for handlers that this process does not have: {', '.join(unserved)}. "
+            f"Tasks wait for handlers that this process does not have: {aliases}. "
             "They stay on their queues."
         )

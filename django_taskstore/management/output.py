@@ -1,6 +1,6 @@
-"""How a worker's log lines reach a terminal or a collector.
+"""How log lines reach a terminal or a collector.
 
-Owns the text and JSON forms. A project that has configured logging keeps its own.
+Owns the text and JSON forms of a worker's. A project that has configured logging keeps its own.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 STANDARD = set(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
@@ -45,3 +47,19 @@ def show_log(*, log_format: str, verbosity: int) -> None:
     handler.setFormatter(JsonFormatter() if log_format == "json" else text)
     logger.addHandler(handler)
     logger.setLevel(LEVELS.get(verbosity, logging.DEBUG))
+
+
+@contextmanager
+def log_off_terminal() -> Iterator[None]:
+    """Keep log lines off the standard error, unless the project has a handler.
+
+    Python writes warnings there that nobody handles: a command that cancels thousands of
+    tasks would bury what it says under a line for each.
+    """
+    logger = logging.getLogger("django_taskstore")
+    nowhere = logging.NullHandler()
+    logger.addHandler(nowhere)
+    try:
+        yield
+    finally:
+        logger.removeHandler(nowhere)

@@ -26,13 +26,18 @@ def ready_database() -> str:
     try:
         problem = too_old(using) or missing_migrations(using)
     except DatabaseError as error:
-        problem = (
-            f"Database {using!r} does not answer: {str(error).strip()}. Check DATABASES in the "
-            "settings, and that the server runs."
-        )
+        problem = silence(using, error)
     if problem:
         raise CommandError(problem, returncode=NOT_READY)
     return using
+
+
+def silence(using: str, error: DatabaseError) -> str:
+    """Return a sentence for a database that does not answer."""
+    return (
+        f"Database {using!r} does not answer: {str(error).strip()}. Check DATABASES in the "
+        "settings, and that the server runs."
+    )
 
 
 def missing_migrations(using: str) -> str | None:

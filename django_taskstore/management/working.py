@@ -21,7 +21,7 @@ from django_taskstore.supervisor import Leash
 RELEASED, HELD_UP = 4, 6
 LOOK_SECONDS = 0.2
 #: What telling, recording and releasing may take beyond the deadline of a stop.
-MARGIN_SECONDS = 1.6
+MARGIN_SECONDS = 1.75
 
 
 class Work:
@@ -57,12 +57,15 @@ class Work:
             gc.freeze()
             self._begin_schedules(once=until_empty)
             self.runner.start(until_empty=until_empty)
+            self._catch_up()
             if self.leash is not None:
                 self.leash.watch_parent(self.leave)
             while self.runner.is_running and not self._is_too_late():
                 self.runner.join(LOOK_SECONDS)
                 self._look()
         self._end_schedules()
+        if self.runner.is_running:
+            say("Not all could be recorded in time: such tasks start again when leases expire.")
         if self.runner.held:
             return HELD_UP
         return RELEASED if self.runner.released or self.runner.is_running else 0
@@ -76,6 +79,13 @@ class Work:
         else:
             say("Stopping now: running tasks are given back.")
             self._leave_now()
+
+    def _catch_up(self) -> None:
+        """Stop again if a signal came before there was anything to stop."""
+        if self._signals > 1:
+            self._leave_now()
+        elif self._signals:
+            self.leave()
 
     def leave(self) -> None:
         """Claim nothing more and wait for what runs."""

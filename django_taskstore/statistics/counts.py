@@ -14,7 +14,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, DateTimeField, F, Min, Q, Subquery, Value
+from django.db.models import (
+    Count,
+    DateTimeField,
+    Exists,
+    Min,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Value,
+)
 from django.db.models.functions import Cast
 
 from django_taskstore.claims import rows
@@ -26,7 +36,7 @@ from django_taskstore.statistics.states import Tally
 from django_taskstore.statuses import Status
 
 #: Attempt records, newest first, among which failed tasks are counted.
-FAILED_AMONG = 20_000
+FAILED_AMONG = 10_000
 #: Tasks, newest first, among which paused ones are counted: no index serves them.
 PAUSED_AMONG = 100_000
 #: Waiting tasks of one status among which those without a handler are looked for.
@@ -66,11 +76,19 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """The database's time, and the newest rows of tasks and of attempt records."""
+    """The database's time, and how far a survey has to look.
+
+    Attributes:
+        now: the database's time.
+        tasks: the newest tasks.
+        records: the newest attempt records.
+        has_strangers: whether a definition has no handler here.
+    """
 
     now: datetime
     tasks: Window
     records: Window
+    has_strangers: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +117,19 @@ def queues_and_bounds(using: str) -> tuple[list[Queue], Bounds]:
         for name, table in tables.items()
         for end, order in (("newest", "-pk"), ("eldest", "pk"))
     }
-    found = Queue.objects.using(using).order_by("name").annotate(now=DatabaseNow(), **ends)
-    queues: list[Any] = list(found)
+    found = Queue.objects.using(using).order_by("name")
+    queues: list[Any] = list(
+        found.annotate(now=DatabaseNow(), has_strangers=Exists(unserved(using)), **ends)
+    )
     if not queues:
-        return [], Bounds(read_now(using), Window(0, is_whole=True), Window(0, is_whole=True))
+        nothing = Window(0, is_whole=True)
+        return [], Bounds(read_now(using), nothing, nothing, has_strangers=False)
     one = queues[0]
     return queues, Bounds(
         one.now,
         window(one.newest_task or 0, one.eldest_task or 0, PAUSED_AMONG),
         window(one.newest_record or 0, one.eldest_record or 0, FAILED_AMONG),
+        one.has_strangers,
     )
 
 
@@ -136,46 +158,43 @@ def survey(names: Sequence[str], bounds: Bounds, using: str) -> Survey:
 def union(names: Sequence[str], bounds: Bounds, using: str) -> Any:
     """Return (kind, queue, n, late, oldest) for each status of each queue.
 
+    Records of attempts whose task has not failed in the end come with None for a queue.
+
     A failed task has one record that carries its last claim number, and a success has none:
     a million successes cost nothing here. No index serves the status itself.
     """
     mine = rows(using).filter(queue_name__in=names)
     due = Count("pk", filter=Q(run_after__lte=bounds.now))
     expired = Count("pk", filter=Q(lease_expires_at__lt=bounds.now))
-    failed = TaskAttempt.objects.using(using).filter(
-        pk__gt=bounds.records.bottom,
-        claim_seq=F("queued_task__claim_seq"),
-        queued_task__queue_name__in=names,
-        queued_task__status=Status.FAILED,
-        queued_task__soft_deleted_at=None,
+    # A join would let PostgreSQL read the whole table of tasks where many attempts failed.
+    own = mine.filter(
+        pk=OuterRef("queued_task_id"),
+        claim_seq=OuterRef("claim_seq"),
+        status=Status.FAILED,
+        soft_deleted_at=None,
     )
+    records = TaskAttempt.objects.using(using).filter(pk__gt=bounds.records.bottom)
+    failed = records.annotate(queue_name=Subquery(own.order_by().values("queue_name")))
     paused = mine.filter(pk__gt=bounds.tasks.bottom, status=Status.PAUSED)
     arms = (
         arm(mine.filter(status=Literal(Status.SCHEDULED)), Status.SCHEDULED, Min("run_after"), due),
         arm(mine.filter(status=Literal(Status.RUNNING)), Status.RUNNING, late=expired),
         arm(paused, Status.PAUSED),
-        arm(failed, Status.FAILED, name="queued_task__queue_name"),
+        arm(failed, Status.FAILED),
     )
     queued = arm(mine.filter(status=Literal(Status.QUEUED)), Status.QUEUED, Min("run_after"))
     # The model's own order names a column that the union does not have.
     return queued.union(*arms, all=True).order_by()
 
 
-def arm(
-    found: Any,
-    kind: Status,
-    oldest: Any = NEVER,
-    late: Any = NONE,
-    *,
-    name: str = "queue_name",
-) -> Any:
+def arm(found: Any, kind: Status, oldest: Any = NEVER, late: Any = NONE) -> Any:
     """Count rows by queue in the columns that all arms of the union have."""
     counted = (
         found.order_by()
-        .values(name)
+        .values("queue_name")
         .annotate(kind=Literal(kind), n=Count("pk"), late=late, oldest=oldest)
     )
-    return counted.values_list("kind", name, "n", "late", "oldest")
+    return counted.values_list("kind", "queue_name", "n", "late", "oldest")
 
 
 def tallies(names: Sequence[str], groups: Mapping[str, Group], *, exact: bool) -> dict[str, Tally]:
@@ -183,21 +202,23 @@ def tallies(names: Sequence[str], groups: Mapping[str, Group], *, exact: bool) -
     return {name: Tally(groups.get(name, Group()).n, exact) for name in names}
 
 
+def unserved(using: str) -> QuerySet[TaskDefinition]:
+    """Return the definitions that have no handler in this process."""
+    known = [handler.alias for handler in registry]
+    return TaskDefinition.all_objects.using(using).exclude(alias__in=known)
+
+
 def strangers(names: Sequence[str], using: str) -> dict[str, Tally]:
     """Count waiting tasks by the alias of their definition where this process has no handler.
 
-    No index leads by definition, so only the first rows of each status are looked at, and
-    none at all when each definition has its handler.
+    No index leads by definition, so only the first rows of each status are looked at; whoever
+    calls asks `unserved` first, and mostly has no need to.
     """
-    known = [handler.alias for handler in registry]
-    definitions = TaskDefinition.all_objects.using(using).exclude(alias__in=known)
-    aliases = dict(definitions.values_list("pk", "alias"))
-    if not aliases:
-        return {}
+    known = {handler.alias for handler in registry}
     seen, exact = Counter[str](), True
     for status in (Status.QUEUED, Status.SCHEDULED):
-        waiting = rows(using).filter(queue_name__in=names, status=Literal(status))
-        ids = list(waiting.order_by().values_list("definition_id", flat=True)[:STRANGERS_AMONG])
-        exact = exact and len(ids) < STRANGERS_AMONG
-        seen.update(aliases[pk] for pk in ids if pk in aliases)
+        waiting = rows(using).filter(queue_name__in=names, status=Literal(status)).order_by()
+        aliases = list(waiting.values_list("definition__alias", flat=True)[:STRANGERS_AMONG])
+        exact = exact and len(aliases) < STRANGERS_AMONG
+        seen.update(alias for alias in aliases if alias not in known)
     return {alias: Tally(n, exact) for alias, n in sorted(seen.items())}

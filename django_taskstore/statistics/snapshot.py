@@ -35,7 +35,7 @@ def snapshot(using: str, names: Collection[str] | None = None) -> Snapshot:
     survey = counts.survey(found, bounds, using)
     workers = tuple(live_workers(using, bounds.now))
     states = tuple(queue_states(queues, workers, survey, bounds.now))
-    strangers = counts.strangers(found, using)
+    strangers = counts.strangers(found, using) if bounds.has_strangers else {}
     warnings = (*queue_warnings(states), *stranger_warnings(strangers))
     return Snapshot(bounds.now, states, workers, strangers, warnings)
 
@@ -47,11 +47,18 @@ def live_workers_of(using: str) -> tuple[WorkerState, ...]:
 
 def live_workers(using: str, now: datetime) -> Iterator[WorkerState]:
     """Yield the workers that said within the last minute that they live."""
-    alive_seconds = max(ALIVE_SECONDS, 2 * settings.HEARTBEAT_SECONDS)
-    alive = Worker.objects.using(using).filter(
-        heartbeat_at__gte=now - timedelta(seconds=alive_seconds)
-    )
-    for worker in alive.order_by("host", "pid"):
+    return workers_since(using, now, seconds=alive_seconds())
+
+
+def alive_seconds() -> float:
+    """Return how old a worker's last heartbeat may be before it is not counted."""
+    return float(max(ALIVE_SECONDS, 2 * settings.HEARTBEAT_SECONDS))
+
+
+def workers_since(using: str, now: datetime, *, seconds: float) -> Iterator[WorkerState]:
+    """Yield the workers whose last heartbeat is at most so old."""
+    heard = Worker.objects.using(using).filter(heartbeat_at__gte=now - timedelta(seconds=seconds))
+    for worker in heard.order_by("host", "pid"):
         yield WorkerState(
             name=str(worker),
             host=worker.host,

@@ -17,11 +17,10 @@ from django.db.models.functions import Coalesce
 from django_taskstore.claims import rows
 from django_taskstore.database.expressions import Literal
 from django_taskstore.models import Schedule, TaskAttempt
-from django_taskstore.statuses import Ending, ScheduleStatus, Status
+from django_taskstore.statuses import FAILURES, ScheduleStatus, Status
 
 #: Attempt records, newest first, among which failures are grouped.
-FAILED_AMONG = 20_000
-FAILURES = (Ending.FAILED, Ending.RETRIED, Ending.LOST)
+FAILED_AMONG = 10_000
 #: A schedule that is overdue by more than this is late: every worker looks each second.
 LATE = timedelta(seconds=60)
 AGES = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(days=7)}

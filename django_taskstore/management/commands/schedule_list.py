@@ -15,6 +15,7 @@ from django_taskstore.exceptions import InvalidRecurrence
 from django_taskstore.management.arguments import StoreCommand, count, table
 from django_taskstore.management.readiness import ready_database
 from django_taskstore.models import Schedule
+from django_taskstore.statistics.json_form import iso
 
 NEXT_RUNS = 5
 
@@ -89,8 +90,3 @@ def as_json(schedule: Schedule, next_runs: int) -> dict[str, Any]:
         "next_runs": [iso(moment) for moment in following],
         "error": schedule.error or None,
     }
-
-
-def iso(moment: Any) -> str | None:
-    """Return a moment as ISO text in UTC, or None."""
-    return None if moment is None else moment.isoformat()

@@ -11,6 +11,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from django_taskstore.management.arguments import StoreCommand
+from django_taskstore.management.banner import schedules_line
 from django_taskstore.management.commands.taskqueue_run import duration
 from django_taskstore.management.output import show_log
 from django_taskstore.management.readiness import ready_database
@@ -52,7 +53,8 @@ exit codes: 0 all well · 2 wrong usage · 3 database not ready
         with signals_to(lambda: stop(runner)):
             runner.start()
             if options["verbosity"]:
-                self.stdout.write(f"Looking at schedules every {runner.poll_seconds:g} s.")
+                every = f"every {runner.poll_seconds:g} s"
+                self.stdout.write(f"Looking at schedules {every}: {schedules_line(using)}.")
                 self.stdout.flush()
             while runner.is_running:
                 runner.join(1.0)

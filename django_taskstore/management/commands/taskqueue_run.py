@@ -102,7 +102,10 @@ class Command(BaseCommand):
         runner, patience_seconds = make_runner(options), shutdown_timeout_seconds(options)
         if options["verbosity"] and not options["supervised"]:
             text = banner(
-                runner, processes=options["processes"], shutdown_timeout_seconds=patience_seconds
+                runner,
+                processes=options["processes"],
+                shutdown_timeout_seconds=patience_seconds,
+                with_schedules=not options["no_schedules"],
             )
             self.stdout.write(text)
             self.stdout.flush()

@@ -32,7 +32,7 @@ examples:
 
 QUEUED may be claimed now, SCHEDULED waits for its time, PAUSED is paused one by one, OLDEST
 is the age of the longest waiting task. A number with + is a lower bound: failed tasks are
-counted among the 20,000 newest attempt records, paused ones among the 100,000 newest tasks.
+counted among the 10,000 newest attempt records, paused ones among the 100,000 newest tasks.
 
 exit codes: 0 shown, whatever it shows · 2 wrong usage, or no such queue · 3 database not ready
 """
