@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from django_taskstore import enqueue
 from django_taskstore.models import QueuedTask, TaskDefinition
@@ -17,14 +20,18 @@ TASKS = "django_taskstore_queuedtask"
 DEFINITIONS = "django_taskstore_taskdefinition"
 QUEUES = "django_taskstore_queue"
 WORKERS = "django_taskstore_worker"
+SCHEDULES = "django_taskstore_schedule"
 BULK = "django_taskstore_bulkoperation"
 DASHBOARD = "django_taskstore_dashboard"
+LIST = f"{TASKS}_changelist"
+HOME, LIVE, STATS = f"{DASHBOARD}_changelist", f"{DASHBOARD}_live", f"{DASHBOARD}_stats"
 VIEW_ALL = (
     "view_queuedtask",
     "view_taskdefinition",
     "view_queue",
     "view_worker",
     "view_bulkoperation",
+    "view_schedule",
     "view_dashboard",
 )
 
@@ -91,3 +98,42 @@ def said(response):
     items = re.findall(r'<ul class="messagelist">(.*?)</ul>', response.content.decode(), re.DOTALL)
     text = " ".join(items)
     return html.unescape(re.sub(r"<[^>]+>", " ", text)).strip()
+
+
+def history(task):
+    """Return the lines of a row's history, oldest first."""
+    entries = LogEntry.objects.filter(object_id=str(task.pk), content_type__model="queuedtask")
+    return [entry.change_message for entry in entries.order_by("pk")]
+
+
+def page_of(client, query=""):
+    """Return the list of tasks as its page has it."""
+    response = client.get(url(LIST) + query)
+    assert response.status_code == 200
+    return response.context["cl"]
+
+
+def listed(client, query=""):
+    """Return the ids of the tasks that the list shows."""
+    return [task.pk for task in page_of(client, query).result_list]
+
+
+def tabs(client, query=""):
+    """Return what the tabs count, by status."""
+    return {tab.kind: str(tab.count) for tab in page_of(client, query).tabs if tab.count}
+
+
+def edit(client, task, **changes):
+    """POST a task's change page as the browser would, with some fields changed."""
+    local = timezone.localtime(task.run_after)
+    data = {
+        "queue_name": task.queue_name,
+        "priority": task.priority,
+        "run_after_0": f"{local:%Y-%m-%d}",
+        "run_after_1": f"{local:%H:%M:%S}",
+        "parameters": json.dumps(task.parameters),
+        "attempt_records-TOTAL_FORMS": "0",
+        "attempt_records-INITIAL_FORMS": "0",
+        **changes,
+    }
+    return client.post(url(f"{TASKS}_change", task.pk), data, follow=True)

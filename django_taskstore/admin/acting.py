@@ -1,7 +1,8 @@
 """The road of every change: choose rows, confirm on a page, act on POST, say what came of it.
 
-Owns `VerbAdmin`. A list's action and a detail page's button lead to the same page. GET
-changes nothing; each row moves in a transaction of its own together with its history line.
+Owns `VerbAdmin` and `SwitchAdmin`. A list's action and a detail page's button lead to the same
+page. GET changes nothing; each row moves in a transaction of its own together with its history
+line.
 """
 
 from __future__ import annotations
@@ -240,6 +241,26 @@ class VerbAdmin(StoreAdmin):
     def described(self, row: Any) -> Any:
         """Return what the confirmation page says about a row, beside its name."""
         raise NotImplementedError
+
+
+class SwitchAdmin(VerbAdmin):
+    """Rows that the store itself writes and removes: people only switch them, by verbs."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Refuse: the store makes them."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse: their form is for reading."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse: tasks, workers and histories point at them."""
+        return False
+
+    def has_switch_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Follow the permission to change the model, which the verbs ask for."""
+        return self.may(request, f"change_{self.opts.model_name}")
 
 
 def as_int(text: str) -> int | None:

@@ -23,6 +23,7 @@ from django_taskstore.admin.forms import fieldset_of
 from django_taskstore.admin.reach import look, reach_of
 from django_taskstore.admin.task_search import search
 from django_taskstore.admin.verbs import Verb
+from django_taskstore.claims import rows
 from django_taskstore.models import BulkOperation
 from django_taskstore.selection import Selection
 from django_taskstore.statistics import live_workers_of
@@ -89,9 +90,9 @@ class BulkVerbAdmin(VerbAdmin):
         term = query.get("q", "")
         if not term:
             return selection
-        everything = selection.narrow(bulk.rows(using))
-        reach = reach_of(look(using), selection.status, None, using)
-        found = search(everything, reach.narrow(everything), term, at_most=reach.at_most).rows
+        everything = selection.narrow(rows(using))
+        reach = reach_of(look(using), selection, None, using)
+        found = search(everything, reach.narrow(everything), term, reach).rows
         keys = found.order_by("-pk").values_list("pk", flat=True)[:MOST_COUNTED]
         return Selection(deleted=selection.deleted, ids=tuple(keys))
 
@@ -101,8 +102,8 @@ class BulkVerbAdmin(VerbAdmin):
         """Show what will happen to how many tasks, and some of them."""
         using = self.queue_database
         landscape = look(using)
-        reach = reach_of(landscape, selection.status, None, using)
-        found = reach.narrow(selection.narrow(bulk.rows(using)))
+        reach = reach_of(landscape, selection, None, using)
+        found = reach.narrow(selection.narrow(rows(using)))
         count = found.order_by()[: MOST_COUNTED + 1].count()
         is_exact = reach.is_whole and count <= MOST_COUNTED
         sample = found.select_related("definition").order_by("-pk")[:MOST_LISTED]

@@ -7,7 +7,7 @@ particular.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import django
 from django.contrib import admin
@@ -64,7 +64,7 @@ class StoreChangeList(ChangeList):
 class StoreAdmin(ModelAdmin):
     """A page of the task store: fast on large tables, and shut where the settings say so."""
 
-    paginator = CappedPaginator
+    paginator: ClassVar[type[CountingPaginator]] = CappedPaginator
     list_per_page = 50
     list_max_show_all = 50
     show_full_result_count = False
@@ -107,10 +107,10 @@ class StoreAdmin(ModelAdmin):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> Any:
-        """Show the list, with a hint where it is empty."""
-        return super().changelist_view(
-            request, {"empty_hint": self.empty_hint, **(extra_context or {})}
-        )
+        """Show the list under the name of its rows, with a hint where it is empty."""
+        title = capfirst(str(self.opts.verbose_name_plural))
+        context = {"empty_hint": self.empty_hint, "title": title, **(extra_context or {})}
+        return super().changelist_view(request, context)
 
     @property
     def queue_database(self) -> str:

@@ -5,19 +5,22 @@ Owns `BulkOperationAdmin`, and the line in the history that says how an operatio
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from django_taskstore.admin.acting import VerbAdmin
-from django_taskstore.admin.rendering import NOTHING, link, pill, pretty
+from django_taskstore.admin.acting import SwitchAdmin
+from django_taskstore.admin.live import LiveAdmin
+from django_taskstore.admin.rendering import NOTHING, exact, link, pill, pretty
 from django_taskstore.admin.verbs import Verb
 from django_taskstore.models import BulkOperation
 from django_taskstore.signals import bulk_operation_ended
@@ -39,28 +42,25 @@ STOP = Verb(
 )
 FIELDS = (
     "verb",
-    "state",
-    "progress",
-    "changed",
-    "skipped",
-    "refused",
-    "first_refusal",
     "selection_shown",
     "last_id",
     "asked_by",
-    "created_at",
-    "finished_at",
+    "created_exact",
+    "finished_exact",
     "task",
 )
 
 
 @admin.register(BulkOperation)
-class BulkOperationAdmin(VerbAdmin):
+class BulkOperationAdmin(LiveAdmin, SwitchAdmin):
     """Bulk operations."""
+
+    live_template = "admin/django_taskstore/bulkoperation/live.html"
+    live_related = ("queued_task",)
 
     verbs = (STOP,)
     actions = [STOP.as_action()]
-    list_display = ["name", "state", "progress", "changed", "asked_by", "created_at"]
+    list_display = ["name", "state", "progress", "changed_shown", "asked_by", "created_exact"]
     list_display_links = ["name"]
     ordering = ["-id"]
     fields = FIELDS
@@ -68,22 +68,6 @@ class BulkOperationAdmin(VerbAdmin):
     empty_hint = gettext_lazy(
         "No bulk operation is here. Select all tasks of a list and choose an action to make one."
     )
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Refuse: the list of tasks starts them."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse: they can only be stopped."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse: they say who did what."""
-        return False
-
-    def has_switch_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Follow the permission to change bulk operations."""
-        return self.may(request, "change_bulkoperation")
 
     @admin.display(description=gettext_lazy("bulk operation"))
     def name(self, operation: BulkOperation) -> str:
@@ -110,6 +94,31 @@ class BulkOperationAdmin(VerbAdmin):
         bar = '<progress value="{}" max="100" aria-label="{}"></progress> {} %'
         return format_html(bar, percent, _("progress"), percent)
 
+    created_exact = exact("created_at", gettext_lazy("created at"))
+    finished_exact = exact("finished_at", gettext_lazy("finished at"))
+
+    @admin.display(description=gettext_lazy("changed"))
+    def changed_shown(self, operation: BulkOperation) -> str:
+        """Return how many tasks were changed."""
+        return f"{operation.changed:,}"
+
+    def beside(self, request: HttpRequest, row: BulkOperation) -> dict[str, Any]:
+        """Return how far the operation is, which refreshes."""
+        return self.live_context(row)
+
+    def has_ended(self, row: BulkOperation) -> bool:
+        """Tell whether nothing more will be done."""
+        return row.is_over
+
+    def live_parts(self, row: BulkOperation) -> dict[str, Any]:
+        """Return the state, the bar and the numbers."""
+        return {
+            "operation": row,
+            "state": self.state(row),
+            "progress": self.progress(row),
+            "numbers": numbers(row, timezone.now()),
+        }
+
     @admin.display(description=gettext_lazy("filter"))
     def selection_shown(self, operation: BulkOperation) -> Any:
         """Return the frozen filter; a long list of ids as its length."""
@@ -129,6 +138,26 @@ class BulkOperationAdmin(VerbAdmin):
     def described(self, row: Any) -> Any:
         """Return how an operation stands."""
         return self.state(row)
+
+
+def numbers(operation: BulkOperation, now: datetime) -> list[tuple[Any, str]]:
+    """Return the names of an operation's counts with their values.
+
+    Args:
+        operation: the row.
+        now: an aware datetime.
+    """
+    done = operation.changed + operation.skipped + operation.refused
+    found = [
+        (_("changed"), f"{operation.changed:,}"),
+        (_("skipped"), f"{operation.skipped:,}"),
+        (_("refused"), f"{operation.refused:,}"),
+    ]
+    task = operation.queued_task if operation.queued_task_id else None
+    if task is not None and task.started_at is not None:
+        seconds = ((operation.finished_at or now) - task.started_at).total_seconds()
+        found.append((_("a second"), f"{done / max(seconds, 1.0):,.0f}"))
+    return found
 
 
 def record_end(operation: BulkOperation, **_facts: Any) -> None:

@@ -7,6 +7,7 @@ is not edited here, since the next start would write it again.
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from django import forms
@@ -25,7 +26,8 @@ from django_taskstore.admin.base import StoreChangeList
 from django_taskstore.admin.dashboard.chart_context import chart_context, spelled
 from django_taskstore.admin.dashboard.overview import day_slots
 from django_taskstore.admin.filters import DeletedFilter
-from django_taskstore.admin.rendering import link, pills
+from django_taskstore.admin.rendering import exact, link, pills
+from django_taskstore.admin.strips import recent_runs
 from django_taskstore.admin.verbs import Verb
 from django_taskstore.models import TaskDefinition, TaskStat
 from django_taskstore.registry import RESERVED_ALIASES, registry
@@ -84,6 +86,7 @@ RESTORE = Verb(
     left=gettext_lazy("not deleted"),
     recorded=gettext_lazy("Restored."),
 )
+TIMES = ("created_exact", "updated_exact", "deleted_exact")
 DEFINITION_VERBS = (CANCEL, ACTIVATE, DELETE, RESTORE)
 
 
@@ -121,7 +124,7 @@ class TaskDefinitionAdmin(VerbAdmin):
     form = TaskDefinitionForm
     verbs = DEFINITION_VERBS
     actions = [verb.as_action() for verb in DEFINITION_VERBS]
-    list_display = ["alias", "title", "state", "has_handler", "succeeded", "failed", "run_time"]
+    list_display = ["name", "state", "has_handler", "succeeded", "failed", "run_time"]
     list_filter = ["status", DeletedFilter]
     search_fields = ["alias", "title"]
     ordering = ["alias"]
@@ -142,12 +145,12 @@ class TaskDefinitionAdmin(VerbAdmin):
         )
         return [
             (None, {"fields": [*fields, "state"], "description": note}),
-            (_("Times"), {"fields": ["created_at", "updated_at", "soft_deleted_at"]}),
+            (_("Times"), {"fields": list(TIMES)}),
         ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         """Return what may not be edited: of a definition with a handler, all but its memo."""
-        fixed = ["state", "created_at", "updated_at", "soft_deleted_at"]
+        fixed = ["state", *TIMES]
         if obj is None:
             return fixed
         from_code = ["title", "description"] if obj.alias in registry else []
@@ -156,7 +159,12 @@ class TaskDefinitionAdmin(VerbAdmin):
     def beside(self, request: HttpRequest, row: Any) -> dict[str, Any]:
         """Return links to the definition's tasks, and the charts of its day."""
         slots = day_slots(self.queue_database, definition_id=row.pk)
-        return {"links": self.links(request, row), **chart_context(slots, None)}
+        found = {"links": self.links(request, row), **chart_context(slots, None)}
+        user: Any = request.user
+        if user.has_perm(f"{self.opts.app_label}.view_queuedtask"):
+            address = partial(self.url, "change", model="queuedtask")
+            found["strip"] = recent_runs(row.pk, self.queue_database, address)
+        return found
 
     def links(self, request: HttpRequest, row: TaskDefinition) -> list[dict[str, Any]]:
         """Return where a definition's page leads, as far as the user may go."""
@@ -180,6 +188,17 @@ class TaskDefinitionAdmin(VerbAdmin):
     def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:
         """Return the list whose rows know their last day."""
         return DefinitionChangeList
+
+    created_exact = exact("created_at", gettext_lazy("created at"))
+    updated_exact = exact("updated_at", gettext_lazy("updated at"))
+    deleted_exact = exact("soft_deleted_at", gettext_lazy("deleted at"))
+
+    @admin.display(description=gettext_lazy("definition"), ordering="alias")
+    def name(self, row: TaskDefinition) -> SafeString:
+        """Return the title, and the alias below where that is another word."""
+        if row.title in ("", row.alias):
+            return format_html("<code>{}</code>", row.alias)
+        return format_html('{}<code class="ts-under">{}</code>', row.title, row.alias)
 
     @admin.display(description=gettext_lazy("succeeded, 24 h"))
     def succeeded(self, row: Any) -> Any:

@@ -17,12 +17,10 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from django_taskstore.models import Queue, TaskDefinition, Worker
+from django_taskstore.admin.choices import MOST_CHOICES, names
+from django_taskstore.models import Worker
 from django_taskstore.selection import Selection
 from django_taskstore.statuses import Status
-
-#: A longer list helps nobody; the address takes any value.
-MOST_CHOICES = 200
 
 
 class TaskFilter(admin.SimpleListFilter):
@@ -58,37 +56,45 @@ class StatusFilter(TaskFilter):
         return list(Status.choices)
 
 
-class QueueFilter(TaskFilter):
+class NamedFilter(TaskFilter):
+    """One row of another table, chosen by its name."""
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, Any]]:
+        """Return the names that the table holds."""
+        return names(request, str(self.parameter_name))
+
+
+class KeyFilter(NamedFilter):
+    """One row of another table, which the address names by its key."""
+
+    @classmethod
+    def meant(cls, value: str) -> int:
+        """Return the key."""
+        return key_in(value)
+
+
+class QueueFilter(NamedFilter):
     """One queue, out of the table of queues."""
 
     title = _("queue")
     parameter_name = "queue"
     column = "queue_name"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, Any]]:
-        """Return the names."""
-        names = Queue.objects.order_by("name").values_list("name", flat=True)
-        return [(name, name) for name in names[:MOST_CHOICES]]
 
-
-class DefinitionFilter(TaskFilter):
+class DefinitionFilter(KeyFilter):
     """One task definition, soft-deleted ones included: their old tasks are still there."""
 
     title = _("definition")
     parameter_name = "definition"
     column = "definition_id"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, Any]]:
-        """Return the aliases."""
-        rows = TaskDefinition.all_objects.order_by("alias").values_list("pk", "alias")
-        return [(str(key), alias) for key, alias in rows[:MOST_CHOICES]]
 
-    @classmethod
-    def meant(cls, value: str) -> int:
-        """Return the key."""
-        if not is_key(value):
-            raise ValueError(value)
-        return int(value)
+class ScheduleFilter(KeyFilter):
+    """The schedule that enqueued the task, by its plan or by hand."""
+
+    title = _("schedule")
+    parameter_name = "schedule"
+    column = "schedule_id"
 
 
 class CreatedFilter(TaskFilter):
@@ -135,21 +141,38 @@ class WorkerFilter(TaskFilter):
         return UUID(value)
 
 
-class AttemptsFilter(TaskFilter):
+class FlagFilter(TaskFilter):
+    """Whether something is so; the address says it in one word."""
+
+    word: str
+    label: Any
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, Any]]:
+        """Return the one choice beside all."""
+        return [(self.word, self.label)]
+
+    @classmethod
+    def meant(cls, value: str) -> bool:
+        """Return whether only such tasks are meant."""
+        return value == cls.word
+
+
+class AttemptsFilter(FlagFilter):
     """Whether a task took more than one attempt."""
 
     title = _("attempts")
     parameter_name = "attempts"
     column = "retried"
+    word, label = "many", _("More than one")
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, Any]]:
-        """Return the one choice beside all."""
-        return [("many", _("More than one"))]
 
-    @classmethod
-    def meant(cls, value: str) -> bool:
-        """Return whether only such tasks are meant."""
-        return value == "many"
+class ErrorFilter(FlagFilter):
+    """Whether an attempt at the task failed, however the task ended."""
+
+    title = _("error")
+    parameter_name = "error"
+    column = "has_error"
+    word, label = "yes", _("With an error")
 
 
 class DeletedFilter(admin.SimpleListFilter):
@@ -195,7 +218,9 @@ TASK_FILTERS: tuple[Any, ...] = (
     DefinitionFilter,
     CreatedFilter,
     WorkerFilter,
+    ScheduleFilter,
     AttemptsFilter,
+    ErrorFilter,
     DeletedTaskFilter,
 )
 
@@ -216,6 +241,17 @@ def selection_of(query: Mapping[str, Any]) -> Selection:
         except ValueError:
             columns["ids"] = ()
     return Selection(**columns)
+
+
+def key_in(text: str) -> int:
+    """Return the key that an address names.
+
+    Raises:
+        ValueError: it names none.
+    """
+    if not is_key(text):
+        raise ValueError(text)
+    return int(text)
 
 
 def is_key(text: str) -> bool:

@@ -40,10 +40,15 @@ def fieldset_of(model_admin: Any, form: Any) -> Any:
 
 
 class ObjectField(forms.CharField):
-    """A JSON object as text; an error names its line and column."""
+    """A JSON object as text; an error names its line and column.
 
-    def __init__(self, **options: Any) -> None:
-        attributes = {"class": "vLargeTextField ts-json", "rows": 12, "spellcheck": "false"}
+    Args:
+        rows: how many lines the input shows.
+        **options: as for any field.
+    """
+
+    def __init__(self, *, rows: int = 12, **options: Any) -> None:
+        attributes = {"class": "vLargeTextField ts-json", "rows": rows, "spellcheck": "false"}
         super().__init__(
             **{"strip": False, "widget": forms.Textarea(attributes), "required": False, **options}
         )

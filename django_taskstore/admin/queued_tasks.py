@@ -59,25 +59,25 @@ class QueuedTaskAdmin(TaskColumns, TaskPages, EnqueuePage, BulkVerbAdmin):
     )
     readonly_fields = [
         "definition_link",
-        "state",
         "last_error",
         "queue_name",
         "priority",
         "run_after",
+        "run_after_exact",
         "tries",
         "parameters_shown",
         "output_shown",
         "old_task",
         "new_tasks",
-        "created_at",
-        "started_at",
-        "completed_at",
+        "created_exact",
+        "started_exact",
+        "completed_exact",
         "run_time",
-        "updated_at",
-        "soft_deleted_at",
+        "updated_exact",
+        "deleted_exact",
         "worker",
-        "lease_expires_at",
-        "cancel_requested_at",
+        "lease_exact",
+        "cancel_exact",
         "lost_count",
         "claim_seq",
         "metadata_shown",
@@ -93,15 +93,16 @@ class QueuedTaskAdmin(TaskColumns, TaskPages, EnqueuePage, BulkVerbAdmin):
             "parameters" if self.has_change_permission(request, obj) else "parameters_shown"
         )
         error = ["last_error"] if obj is not None and obj.attempts else []
-        main = ["definition_link", "state", *error, "queue_name", "priority", "run_after", "tries"]
-        times = ["created_at", "started_at", "completed_at", "run_time", "updated_at"]
+        due = "run_after" if self.has_change_permission(request, obj) else "run_after_exact"
+        main = ["definition_link", *error, "queue_name", "priority", due, "tries"]
+        times = ["created_exact", "started_exact", "completed_exact", "run_time", "updated_exact"]
         machinery = [
             "worker",
-            "lease_expires_at",
-            "cancel_requested_at",
+            "lease_exact",
+            "cancel_exact",
             "lost_count",
             "claim_seq",
-            "soft_deleted_at",
+            "deleted_exact",
             "metadata_shown",
         ]
         return [

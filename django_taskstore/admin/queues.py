@@ -5,6 +5,7 @@ Owns `QueueAdmin`. Rows are made by the first enqueue; here they are switched, n
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 from django.contrib import admin
@@ -15,13 +16,13 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from django_taskstore.admin.acting import VerbAdmin
-from django_taskstore.admin.base import StoreChangeList
+from django_taskstore.admin.acting import SwitchAdmin
+from django_taskstore.admin.base import CountingPaginator, StoreChangeList
 from django_taskstore.admin.dashboard.chart_context import chart_context
 from django_taskstore.admin.dashboard.overview import day_slots, overview
 from django_taskstore.admin.dashboard.panels import queue_rows
 from django_taskstore.admin.forms import PauseForm
-from django_taskstore.admin.rendering import NOTHING, link, pill
+from django_taskstore.admin.rendering import NOTHING, exact, link, pill
 from django_taskstore.admin.verbs import Verb
 from django_taskstore.models import Queue
 from django_taskstore.statistics import snapshot
@@ -86,13 +87,22 @@ QUEUE_VERBS = (PAUSE, RESUME, STOP)
 FIELDS = (
     "name",
     "state",
-    "paused_at",
+    "paused_exact",
     "paused_by",
     "pause_reason",
-    "stop_requested_at",
-    "created_at",
+    "stop_exact",
+    "created_exact",
     "tasks",
 )
+
+
+class ReadingPaginator(CountingPaginator):
+    """Counts the rows by reading them: queues are few, and are read for the dashboard anyway."""
+
+    @cached_property
+    def count(self) -> int:
+        """The number of rows."""
+        return len(self.object_list)
 
 
 class QueueChangeList(StoreChangeList):
@@ -101,6 +111,8 @@ class QueueChangeList(StoreChangeList):
     def get_results(self, request: HttpRequest) -> None:
         """Read the page, and put beside each queue its line of the dashboard."""
         super().get_results(request)
+        if not self.multi_page:
+            self.result_list = self.queryset
         model_admin: Any = self.model_admin
         seen = overview(model_admin.queue_database, "1h")
         address = model_admin.url
@@ -110,9 +122,10 @@ class QueueChangeList(StoreChangeList):
 
 
 @admin.register(Queue)
-class QueueAdmin(VerbAdmin):
+class QueueAdmin(SwitchAdmin):
     """Queues."""
 
+    paginator = ReadingPaginator
     verbs = QUEUE_VERBS
     actions = [verb.as_action() for verb in QUEUE_VERBS]
     list_display = ["name", "state", "waiting", "running", "oldest", "rate", "failed", "workers"]
@@ -122,21 +135,9 @@ class QueueAdmin(VerbAdmin):
     readonly_fields = FIELDS
     empty_hint = gettext_lazy("No queue is here. A queue appears with the first task put on it.")
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Refuse: the first enqueue makes a queue."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse: queues are switched by verbs."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse: tasks may be on it."""
-        return False
-
-    def has_switch_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Follow the permission to change queues."""
-        return self.may(request, "change_queue")
+    paused_exact = exact("paused_at", gettext_lazy("paused at"))
+    stop_exact = exact("stop_requested_at", gettext_lazy("stop requested at"))
+    created_exact = exact("created_at", gettext_lazy("created at"))
 
     def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:
         """Return the list whose rows know how they stand."""

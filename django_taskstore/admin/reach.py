@@ -17,6 +17,7 @@ from django.db.models import Subquery
 from django_taskstore.claims import rows
 from django_taskstore.database.expressions import Literal, RowCount
 from django_taskstore.models import TaskAttempt, TaskDefinition
+from django_taskstore.selection import Selection
 from django_taskstore.statistics import Tally
 from django_taskstore.statuses import Status
 
@@ -109,12 +110,12 @@ class Reach:
         return tasks.filter(pk__gt=self.bottom, pk__lte=self.top)
 
 
-def reach_of(landscape: Landscape, status: str, before: int | None, using: str) -> Reach:
+def reach_of(landscape: Landscape, selection: Selection, before: int | None, using: str) -> Reach:
     """Return how far a list looks.
 
     Args:
         landscape: what `look` found.
-        status: the status that the list is narrowed to, or "".
+        selection: what the list is narrowed to.
         before: look at ids below this one, where a page leads on from another.
         using: the database's alias.
     """
@@ -123,11 +124,12 @@ def reach_of(landscape: Landscape, status: str, before: int | None, using: str) 
         return Reach(top, top - REACH, is_whole=False)
     if landscape.fits:
         return Reach(landscape.newest, landscape.eldest - 1, is_whole=True)
+    status = selection.status
     if status in landscape.found and landscape.found[status].exact:
         active = rows(using).filter(status=Literal(status)).order_by()
         ids = tuple(active.values_list("pk", flat=True)[: MOST_FOUND + 1])
         return Reach(landscape.newest, 0, is_whole=len(ids) <= MOST_FOUND, ids=ids)
-    if status == Status.FAILED:
+    if status == Status.FAILED or selection.has_error:
         records = TaskAttempt.objects.using(using).order_by("-pk")
         tried = list(records.values_list("queued_task_id", flat=True)[: MOST_FOUND + 1])
         ids = tuple(set(tried))

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from django.contrib import admin
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -117,6 +118,21 @@ def moment(at: datetime | None) -> SafeString | str:
         f"{local:%Y-%m-%d}",
         f"{local:%H:%M:%S}",
     )
+
+
+def exact(column: str, label: Any) -> Any:
+    """Return a field of a page that shows one of the row's times to the second.
+
+    Args:
+        column: the time's name.
+        label: what the page calls it.
+    """
+
+    @admin.display(description=label)
+    def shown(_self: Any, row: Any) -> SafeString | str:
+        return moment(getattr(row, column))
+
+    return shown
 
 
 def lasted(start: datetime | None, end: datetime | None) -> str:

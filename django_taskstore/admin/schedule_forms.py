@@ -9,6 +9,7 @@ import contextlib
 from typing import Any
 
 from django import forms
+from django.contrib.admin.widgets import AdminTextareaWidget
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -30,6 +31,7 @@ class ScheduleForm(TimingForm, forms.ModelForm):  # type: ignore[type-arg]
     parameters = ObjectField(
         label=gettext_lazy("Parameters"),
         help_text=gettext_lazy("A JSON object. Hidden values are kept where you leave them."),
+        rows=5,
     )
     starts_now = forms.BooleanField(
         label=gettext_lazy("Active"),
@@ -54,6 +56,7 @@ class ScheduleForm(TimingForm, forms.ModelForm):  # type: ignore[type-arg]
             "misfire_policy",
             "overlap_policy",
         )
+        widgets = {"description": AdminTextareaWidget({"rows": 2})}
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)

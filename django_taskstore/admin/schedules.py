@@ -214,7 +214,8 @@ class ScheduleAdmin(VerbAdmin):
         if not runs:
             return NOTHING
         return format_html(
-            "<ul>{}</ul>", format_html_join("", "<li>{} {} {}</li>", map(self.run, runs))
+            '<ul class="ts-runs">{}</ul>',
+            format_html_join("", "<li>{} {} {}</li>", map(self.run, runs)),
         )
 
     def run(self, run: ScheduleRun) -> tuple[Any, Any, Any]:

@@ -20,6 +20,7 @@ from django_taskstore.admin.rendering import (
     LONGEST_BRIEF,
     NOTHING,
     brief,
+    exact,
     lasted,
     link,
     links,
@@ -48,6 +49,15 @@ def state_of(task: QueuedTask) -> SafeString:
 class TaskColumns(StoreAdmin):
     """The computed columns and fields of queued tasks."""
 
+    created_exact = exact("created_at", gettext_lazy("created at"))
+    started_exact = exact("started_at", gettext_lazy("started at"))
+    completed_exact = exact("completed_at", gettext_lazy("completed at"))
+    updated_exact = exact("updated_at", gettext_lazy("updated at"))
+    deleted_exact = exact("soft_deleted_at", gettext_lazy("deleted at"))
+    run_after_exact = exact("run_after", gettext_lazy("run after"))
+    lease_exact = exact("lease_expires_at", gettext_lazy("lease expires at"))
+    cancel_exact = exact("cancel_requested_at", gettext_lazy("cancel requested at"))
+
     @admin.display(description=gettext_lazy("task"))
     def task(self, task: QueuedTask) -> Any:
         """Return the title, and the first words of the parameters without what is hidden."""
@@ -63,9 +73,10 @@ class TaskColumns(StoreAdmin):
         last = getattr(task, "last_attempt", None)
         error = "" if last is None else f"{last.exception_class} {last.message}"
         return format_html(
-            '{} <span class="ts-quiet">{}</span><span class="ts-brief">{}</span>',
+            '{} <span class="ts-quiet">{}</span><span class="ts-brief" title="{}">{}</span>',
             state_of(task),
             tries,
+            error.strip(),
             error.strip()[:LONGEST_BRIEF],
         )
 
@@ -74,11 +85,6 @@ class TaskColumns(StoreAdmin):
         """Return how long the task waited for its last attempt, or waits since it is due."""
         is_due = task.status == Status.QUEUED
         return lasted(task.run_after, timezone.now() if is_due else task.started_at)
-
-    @admin.display(description=gettext_lazy("status"))
-    def state(self, task: QueuedTask) -> SafeString:
-        """Return the status."""
-        return state_of(task)
 
     @admin.display(description=gettext_lazy("attempts"))
     def tries(self, task: QueuedTask) -> str:
@@ -89,16 +95,6 @@ class TaskColumns(StoreAdmin):
     def created(self, task: QueuedTask) -> Any:
         """Return when the task was created."""
         return moment(task.created_at)
-
-    @admin.display(description=gettext_lazy("started"))
-    def started(self, task: QueuedTask) -> Any:
-        """Return when the last attempt started."""
-        return moment(task.started_at)
-
-    @admin.display(description=gettext_lazy("completed"))
-    def completed(self, task: QueuedTask) -> Any:
-        """Return when the task ended."""
-        return moment(task.completed_at)
 
     @admin.display(description=gettext_lazy("last error"))
     def last_error(self, task: QueuedTask) -> Any:

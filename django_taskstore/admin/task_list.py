@@ -76,10 +76,10 @@ class TaskChangeList(StoreChangeList):
         self.query = term
         self.selection = selection_of(request.GET)
         self.landscape = look(everything.db)
-        self.reach = reach_of(self.landscape, self.selection.status, self.before, everything.db)
+        self.reach = reach_of(self.landscape, self.selection, self.before, everything.db)
         listed: QuerySet[Any] = self.reach.narrow(self.selection.narrow(everything))
         if term:
-            found = search(everything, listed, term, at_most=self.reach.at_most)
+            found = search(everything, listed, term, self.reach)
             listed, self.searched_all = found.rows, found.is_whole
         return listed
 
@@ -159,7 +159,7 @@ class TaskChangeList(StoreChangeList):
         others = self.selection.without_status()
         newest = others.narrow(rows(rows_database(self)))
         if not self.landscape.fits:
-            newest = reach_of(self.landscape, "", None, rows_database(self)).narrow(newest)
+            newest = reach_of(self.landscape, others, None, rows_database(self)).narrow(newest)
         numbers = newest.order_by().values_list("status").annotate(Count("pk"))
         counts = {status: Tally(n, self.landscape.fits) for status, n in numbers}
         return {**counts, **self.landscape.found} if others == Selection() else counts

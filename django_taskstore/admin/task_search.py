@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q, QuerySet, Subquery, TextField
+from django.db.models import F, Q, QuerySet, Subquery, TextField
 from django.db.models.functions import Cast
 
 from django_taskstore.admin.filters import is_key
+from django_taskstore.admin.reach import Reach
 from django_taskstore.admin.redaction import redacted, sensitive_names
 from django_taskstore.models import TaskAttempt, Worker
 
@@ -41,7 +42,7 @@ class Found:
     is_whole: bool = True
 
 
-def search(everything: QuerySet[Any], listed: QuerySet[Any], text: str, *, at_most: int) -> Found:
+def search(everything: QuerySet[Any], listed: QuerySet[Any], text: str, reach: Reach) -> Found:
     """Find tasks by what a person typed.
 
     Args:
@@ -49,7 +50,7 @@ def search(everything: QuerySet[Any], listed: QuerySet[Any], text: str, *, at_mo
         listed: the rows where texts are looked for.
         text: an id, with or without ``#``; ``args:``, ``error:`` or ``worker:`` and a text;
             or a text that any of the three may hold.
-        at_most: how many rows can be listed, to spare a look where they are few.
+        reach: how far the list looks.
     """
     match = QUALIFIED.fullmatch(text.strip())
     kind, wanted = match.groups() if match else ("", text.strip())
@@ -57,15 +58,17 @@ def search(everything: QuerySet[Any], listed: QuerySet[Any], text: str, *, at_mo
         return Found(everything.filter(pk=int(wanted.removeprefix("#"))))
     if kind == "id" or not wanted:
         return Found(everything.none())
-    newest, is_whole = newest_of(listed) if at_most > AMONG else (listed, True)
+    newest, is_whole = newest_of(listed) if reach.at_most > AMONG else (listed, True)
     found = Q(pk__in=())
+    # PostgreSQL would look up each pair of two lists of keys.
+    key = F("pk") + 0 if reach.ids is not None else F("pk")
     if kind in ("", "args"):
-        found |= Q(pk__in=by_parameters(newest, wanted))
+        found |= Q(sought__in=by_parameters(newest, wanted))
     if kind in ("", "error"):
-        found |= Q(pk__in=by_error(newest, wanted))
+        found |= Q(sought__in=by_error(newest, wanted))
     if kind in ("", "worker"):
         found |= Q(claimed_by__in=workers_named(wanted))
-    return Found(newest.filter(found), is_whole)
+    return Found(newest.alias(sought=key).filter(found), is_whole)
 
 
 def newest_of(listed: QuerySet[Any]) -> tuple[QuerySet[Any], bool]:

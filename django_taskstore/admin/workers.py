@@ -10,15 +10,14 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from django_taskstore.admin.acting import VerbAdmin
-from django_taskstore.admin.rendering import NOTHING, lasted, link, moment, pill
+from django_taskstore.admin.acting import SwitchAdmin
+from django_taskstore.admin.rendering import NOTHING, exact, lasted, link, moment, pill
 from django_taskstore.admin.verbs import Verb
 from django_taskstore.conf import settings
 from django_taskstore.models import Worker
@@ -68,13 +67,13 @@ FIELDS = (
     "tasks",
     "started",
     "heartbeat",
-    "quiet_requested_at",
-    "stop_requested_at",
+    "quiet_exact",
+    "stop_exact",
 )
 
 
 @admin.register(Worker)
-class WorkerAdmin(VerbAdmin):
+class WorkerAdmin(SwitchAdmin):
     """Workers."""
 
     verbs = WORKER_VERBS
@@ -89,21 +88,8 @@ class WorkerAdmin(VerbAdmin):
         "heartbeat."
     )
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Refuse: workers write their own rows."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse: workers write their own rows."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse: workers remove their own rows, and a lost one's goes after a day."""
-        return False
-
-    def has_switch_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Follow the permission to change workers."""
-        return self.may(request, "change_worker")
+    quiet_exact = exact("quiet_requested_at", gettext_lazy("quiet requested at"))
+    stop_exact = exact("stop_requested_at", gettext_lazy("stop requested at"))
 
     @admin.display(description=gettext_lazy("worker"), ordering="host")
     def name(self, worker: Worker) -> str:

@@ -7,11 +7,14 @@ import shutil
 
 import pytest
 from django.db import connections
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from tests.admin_pages import superuser, url
 
 ARGUMENTS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+# So wide that only a hang breaks it: a busy machine takes seconds for a page.
+expect.set_options(timeout=20_000)
 
 
 @pytest.fixture(scope="session")

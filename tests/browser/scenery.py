@@ -16,6 +16,7 @@ from django_taskstore.models import (
     BulkOperation,
     Queue,
     QueuedTask,
+    TaskAttempt,
     TaskDefinition,
     TaskStat,
     Worker,
@@ -78,8 +79,11 @@ HANDLERS = (WelcomeLetter, NightlyReport, ResizeImage)
 def build(user):
     """Fill the store; return the tasks that have pages of their own."""
     now = timezone.now()
+    ours = [*(handler.alias for handler in HANDLERS), "taskstore.bulk"]
+    TaskDefinition.all_objects.exclude(alias__in=ours)._raw_delete("default")
     for name in QUEUES:
         Queue.objects.get_or_create(name=name)
+    grow_old()
     failed = failed_letters()
     worker = workers(now)
     long = running_report(now, worker)
@@ -100,7 +104,15 @@ def build(user):
     Queue.objects.get(name="emails").pause(by="ann", reason="The mail server is being moved")
     counts(now)
     history(user)
+    mover = enqueue("taskstore.bulk", {}, queue_name="reports")
+    QueuedTask.objects.filter(pk=mover.pk).update(
+        status="running",
+        attempts=1,
+        claimed_by=worker.pk,
+        started_at=now - timedelta(seconds=23),
+    )
     operation = BulkOperation.objects.create(
+        queued_task=mover,
         verb="requeue",
         selection={"status": "failed", "queue_name": "emails"},
         asked_by=user.get_username(),
@@ -111,6 +123,15 @@ def build(user):
         skipped=12,
     )
     return {"failed": failed, "running": long, "operation": operation, "worker": worker}
+
+
+def grow_old():
+    """Let the next task have an id of nine digits, as it has after some years."""
+    first = enqueue(ResizeImage, {})
+    QueuedTask.objects.filter(pk=first.pk)._raw_delete("default")
+    first.pk = 481_200_000
+    QueuedTask.objects.bulk_create([first])
+    QueuedTask.objects.filter(pk=first.pk)._raw_delete("default")
 
 
 def failed_letters():
@@ -134,6 +155,20 @@ def failed_letters():
         "[2026-11-24 03:12:31] ERROR: No answer within 30 s"
     )
     QueuedTask.objects.filter(pk=task.pk).update(details=details)
+    end = timezone.now()
+    for late, key in enumerate(QueuedTask.objects.filter(status="failed").values_list("pk")):
+        at = end - timedelta(minutes=12 - late)
+        QueuedTask.objects.filter(pk=key[0]).update(
+            created_at=at - timedelta(minutes=4),
+            run_after=at - timedelta(seconds=9),
+            started_at=at,
+            completed_at=at + timedelta(seconds=30),
+        )
+        attempts = TaskAttempt.objects.filter(queued_task=key[0]).order_by("-number")
+        for back, attempt in enumerate(attempts):
+            start = at - timedelta(minutes=back)
+            finish = start + timedelta(seconds=30)
+            TaskAttempt.objects.filter(pk=attempt.pk).update(started_at=start, finished_at=finish)
     return task
 
 

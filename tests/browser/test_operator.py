@@ -12,7 +12,9 @@ from playwright.sync_api import expect
 from django_taskstore import enqueue, enqueue_many
 from django_taskstore.models import Queue, QueuedTask, TaskDefinition
 from tests.admin_pages import DASHBOARD, QUEUES, TASKS, status_of, task_with_status, url
+from tests.browser.marks import one_is_enough
 from tests.helpers import fresh, wait_until, workers
+from tests.plans import multiply
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -58,9 +60,7 @@ def test_a_running_task_is_watched_and_canceled(signed_in, live_server, ledger):
         page.click("input[type=submit][value^=Yes]")
         expect(page.locator(".messagelist")).to_contain_text("1 asked to stop")
         # The page refreshes itself, unless the task has ended before it was shown.
-        expect(page.locator("[data-ts-live] .ts-pill.ts-canceled").first).to_be_visible(
-            timeout=30_000
-        )
+        expect(page.locator("#content .ts-pill.ts-canceled").first).to_be_visible(timeout=30_000)
     assert fresh(task).status == "canceled"
 
 
@@ -108,6 +108,7 @@ def test_a_task_is_enqueued_by_its_form(signed_in, live_server):
     assert QueuedTask.objects.get(definition=definition).parameters["email"] == "ann@example.com"
 
 
+@one_is_enough
 @OFTEN
 def test_refreshing_rests_while_somebody_works_and_says_so(home):
     state = home.locator("[data-ts-age]")
@@ -120,6 +121,7 @@ def test_refreshing_rests_while_somebody_works_and_says_so(home):
     expect(tile(home, "Queued")).to_have_text("1", timeout=15_000)
 
 
+@one_is_enough
 @OFTEN
 def test_an_open_table_stays_open_over_a_refresh(home):
     home.locator("#ts-throughput-table summary").click()
@@ -128,6 +130,7 @@ def test_an_open_table_stays_open_over_a_refresh(home):
     expect(home.locator("#ts-throughput-table table")).to_be_visible()
 
 
+@one_is_enough
 @OFTEN
 def test_a_lost_connection_is_said_and_found_again(home, expected_problems):
     expected_problems.append("net::ERR_FAILED")
@@ -140,9 +143,62 @@ def test_a_lost_connection_is_said_and_found_again(home, expected_problems):
     expect(news).to_have_text("")
 
 
+@one_is_enough
 @OFTEN
 def test_a_signed_out_operator_is_told(home, live_server):
     home.context.clear_cookies()
     expect(home.locator("[data-ts-news]")).to_have_text(
         "You were signed out: reload the page", timeout=15_000
     )
+
+
+@one_is_enough
+@OFTEN
+def test_a_hidden_tab_asks_for_nothing_until_it_is_seen(home):
+    show(home, hidden="true")
+    enqueue("Noop", {})
+    # Two intervals have passed without a refresh.
+    expect(home.locator("[data-ts-age]")).to_have_text("Updated 5 s ago", timeout=15_000)
+    expect(tile(home, "Queued")).to_have_text("0")
+    show(home, hidden="false")
+    expect(tile(home, "Queued")).to_have_text("1", timeout=15_000)
+
+
+def show(page, *, hidden):
+    """Let the page believe that its tab is hidden, or seen again."""
+    page.evaluate(
+        f"Object.defineProperty(document, 'hidden', {{value: {hidden}, configurable: true}});"
+        "document.dispatchEvent(new Event('visibilitychange'))"
+    )
+
+
+@one_is_enough
+@OFTEN
+def test_what_is_typed_into_a_form_survives_a_refresh(signed_in, live_server):
+    page, task = signed_in, task_with_status("queued")
+    page.goto(live_server.url + url(f"{TASKS}_change", task.pk))
+    page.select_option("[data-ts-interval]", "2")
+    page.fill("#id_priority", "7")
+    assert task.pause()
+
+    expect(page.locator("[data-ts-live]")).to_contain_text("Paused", timeout=15_000)
+    assert page.input_value("#id_priority") == "7"
+
+
+@OFTEN
+def test_a_bulk_operation_is_watched_to_its_end(signed_in, live_server):
+    task_with_status("failed")
+    multiply("failed", 3_000)
+    page = signed_in
+    page.goto(live_server.url + url(f"{TASKS}_changelist") + "?status=failed")
+    page.check("#action-toggle")
+    page.click(".actions .question a")
+    page.select_option("select[name=action]", "requeue")
+    page.click("button[name=index]")
+    page.click("input[type=submit][value^=Yes]")
+    expect(page.locator("[data-ts-live]")).to_contain_text("Waiting for a worker")
+    page.select_option("[data-ts-interval]", "2")
+
+    with workers(1):
+        expect(page.locator("[data-ts-live]")).to_contain_text("Done", timeout=60_000)
+    expect(page.locator(".ts-facts")).to_contain_text("3,000")

@@ -12,19 +12,13 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.core.cache import cache
-from django.db import connection
 
 from django_taskstore.models import Queue, TaskDefinition
 from tests.admin_pages import BULK, DASHBOARD, DEFINITIONS, QUEUES, TASKS, WORKERS, act_url, url
 from tests.browser import scenery
+from tests.browser.marks import one_is_enough
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(
-        connection.vendor != "sqlite", reason="pages look the same on every database: see SQLite"
-    ),
-]
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), one_is_enough]
 
 SCREENSHOTS = os.environ.get("TASKSTORE_SCREENSHOTS")
 #: What an operator could not do without help.
@@ -105,6 +99,23 @@ def test_each_page_is_readable_and_fits(signed_in, live_server, pages, scheme):
             problems[name] = found
 
     assert problems == {}, json.dumps(problems, indent=1)
+
+
+def test_each_page_fits_a_telephone(signed_in, live_server, pages):
+    page, problems = signed_in, {}
+    page.set_viewport_size({"width": 390, "height": 844})
+
+    for name, address in pages.items():
+        page.goto(live_server.url + address)
+        wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        if wide > 0:
+            problems[name] = wide
+        if SCREENSHOTS and name in ("dashboard", "tasks", "task-failed"):
+            target = Path(SCREENSHOTS) / f"{name}-narrow.png"
+            clip = {"x": 0, "y": 0, "width": 390, "height": 1400}
+            page.screenshot(path=str(target), full_page=True, clip=clip)
+
+    assert problems == {}
 
 
 def test_a_language_from_right_to_left_fits_too(signed_in, live_server, pages, settings):

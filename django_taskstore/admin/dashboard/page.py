@@ -137,13 +137,18 @@ class DashboardAdmin(StoreAdmin):
         states = [state for state in seen.snapshot.queues if queue in ("", state.name)]
         known = [age for state in states if (age := state.oldest_wait_seconds) is not None]
         return {
-            "warnings": seen.warnings,
+            "warnings": panels.warning_lines(seen),
             "tiles": panels.tiles(seen, address),
             **chart_context(seen.slots(queue), max(known, default=None)),
             "queues": panels.queue_rows(
                 seen, address, may_switch=self.may(request, "change_queue")
             ),
-            "failing": panels.failing_rows(seen.failing, address),
+            "failing": panels.failing_rows(
+                seen.failing,
+                address,
+                may_requeue=self.may(request, "requeue_queuedtask")
+                and self.may(request, "add_bulkoperation"),
+            ),
             "longest": panels.long_rows(seen, address),
             "next_runs": panels.next_rows(seen, address),
         }

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -34,6 +36,26 @@ class Tile:
     detail: str = ""
     url: str = ""
     kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WarningLine:
+    """What an operator should look at."""
+
+    code: str
+    text: SafeString
+
+
+def warning_lines(seen: Overview) -> list[WarningLine]:
+    """Return the warnings, what stands between backticks as code."""
+    return [WarningLine(warning.code, marked_up(warning.text)) for warning in seen.warnings]
+
+
+def marked_up(text: str) -> SafeString:
+    """Return a text in which what stands between backticks is code."""
+    parts = enumerate(text.split("`"))
+    shown = ((format_html("<code>{}</code>", one) if place % 2 else one,) for place, one in parts)
+    return format_html_join("", "{}", shown)
 
 
 def tasks_url(address: Address, **query: Any) -> str:
@@ -169,28 +191,38 @@ class FailingRow:
     """One line of what fails now."""
 
     group: Failing
+    requeue_url: str
     hour_url: str
     day_url: str
     week_url: str
 
 
-def failing_rows(groups: list[Failing], address: Address) -> list[FailingRow]:
+def failing_rows(groups: list[Failing], address: Address, *, may_requeue: bool) -> list[FailingRow]:
     """Return a line for each definition and exception, its numbers leading to the tasks."""
     return [
         FailingRow(
             group,
+            requeue_url(group, address) if may_requeue else "",
             *(
-                tasks_url(
-                    address,
-                    definition=group.definition_id,
-                    created=created,
-                    q=f"error:{group.exception_class}",
-                )
+                tasks_url(address, **alike(group), created=created)
                 for created in ("1h", "24h", "7d")
             ),
         )
         for group in groups
     ]
+
+
+def alike(group: Failing) -> dict[str, Any]:
+    """Return the filter of a list for the tasks of a group."""
+    search = {"q": f"error:{group.exception_class}"} if group.exception_class else {}
+    return {"definition": group.definition_id, "error": "yes", **search}
+
+
+def requeue_url(group: Failing, address: Address) -> str:
+    """Return where all tasks of a group that have failed in a week are requeued, or ""."""
+    page = address("act_on_all", "requeue", model="queuedtask")
+    meant = urlencode({**alike(group), "status": Status.FAILED, "created": "7d"})
+    return f"{page}?{urlencode({'list_query': meant})}" if page else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,7 @@
           if (isInUse()) return;
           tag = answer.headers.get("ETag") || "";
           replace(text);
-          if (answer.headers.get("X-Task-Ended")) isOver = true;
+          if (answer.headers.get("X-Taskstore-Ended")) isOver = true;
         }
         shownAt = Date.now();
         wait = 0;

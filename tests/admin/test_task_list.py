@@ -17,41 +17,19 @@ from django_taskstore.claims import claim_next
 from django_taskstore.models import QueuedTask, TaskAttempt, Worker
 from django_taskstore.outcomes import fail
 from tests.admin_pages import (
-    TASKS,
+    LIST,
     client_of,
     definition,
-    superuser,
+    listed,
+    page_of,
+    tabs,
     task_with_status,
     url,
     user_with,
 )
+from tests.schedules import add_schedule
 
 pytestmark = pytest.mark.django_db
-
-LIST = f"{TASKS}_changelist"
-
-
-@pytest.fixture
-def client():
-    """Return a client signed in as a superuser."""
-    return client_of(superuser())
-
-
-def page_of(client, query=""):
-    """Return the list as the page has it."""
-    response = client.get(url(LIST) + query)
-    assert response.status_code == 200
-    return response.context["cl"]
-
-
-def listed(client, query=""):
-    """Return the ids that the list shows."""
-    return [task.pk for task in page_of(client, query).result_list]
-
-
-def tabs(client, query=""):
-    """Return what the tabs count, by status."""
-    return {tab.kind: str(tab.count) for tab in page_of(client, query).tabs if tab.count}
 
 
 def test_each_filter_narrows_the_list(client):
@@ -60,8 +38,8 @@ def test_each_filter_narrows_the_list(client):
     gone = task_with_status("success", soft_deleted_at=timezone.now())
     old = task_with_status("success", created_at=timezone.now() - timedelta(hours=3))
     mail = enqueue("Noop", queue_name="emails")
-    worker = worker_row()
-    QueuedTask.objects.filter(pk=old.pk).update(claimed_by=worker.pk)
+    worker, schedule = worker_row(), add_schedule("0 9 * * *")
+    QueuedTask.objects.filter(pk=old.pk).update(claimed_by=worker.pk, schedule_id=schedule.pk)
 
     assert listed(client) == [mail.pk, old.pk, failed.pk, queued.pk]
     assert listed(client, "?status=failed") == [failed.pk]
@@ -70,18 +48,46 @@ def test_each_filter_narrows_the_list(client):
     assert listed(client, "?created=1h") == [mail.pk, failed.pk, queued.pk]
     assert listed(client, f"?worker={worker.pk}") == [old.pk]
     assert listed(client, "?attempts=many") == [failed.pk]
+    assert listed(client, f"?schedule={schedule.pk}") == [old.pk]
     assert listed(client, "?deleted=yes") == [gone.pk]
     assert gone.pk in listed(client, "?deleted=all")
     assert listed(client, "?status=success&queue=emails") == []
 
 
 @pytest.mark.parametrize(
-    "query", ["queue=unknown", "definition=x", "status=lost", "created=x", "worker=x"]
+    "query",
+    ["queue=unknown", "definition=x", "status=lost", "created=x", "worker=x", "schedule=x"],
 )
 def test_a_filter_for_nothing_finds_nothing(client, query):
     task_with_status("queued")
 
     assert listed(client, f"?{query}") == []
+
+
+def test_what_had_an_error_is_found_however_it_ended(client):
+    def attempt(outcome):
+        task = task_with_status("success", claim_seq=2)
+        TaskAttempt.objects.create(queued_task=task, claim_seq=1, number=1, outcome=outcome)
+        return task.pk
+
+    task_with_status("success")
+    attempt("snoozed")
+    attempt("released")
+    wrong = [attempt(outcome) for outcome in ("failed", "retried", "lost")]
+
+    assert listed(client, "?error=yes") == wrong[::-1]
+    assert listed(client, "?error=yes&status=failed") == []
+
+
+def test_filters_offer_what_the_small_tables_have(client):
+    task_with_status()
+    schedule = add_schedule("0 9 * * *", name="Every morning")
+    filters = {one.title: one.lookup_choices for one in page_of(client).filter_specs}
+
+    assert filters["queue"] == [("default", "default")]
+    assert (str(definition("Noop").pk), "Noop") in filters["definition"]
+    assert filters["definition"] == sorted(filters["definition"], key=lambda pair: pair[1])
+    assert filters["schedule"] == [(str(schedule.pk), "Every morning")]
 
 
 def worker_row(host="web01"):
@@ -192,89 +198,6 @@ def test_a_viewer_with_every_filter_costs_at_most_twelve(monkeypatch):
         page_of(client, query)
 
     assert len(queries) <= 12, [query["sql"] for query in queries]
-
-
-@pytest.fixture
-def near(monkeypatch):
-    """Let lists look at 20 ids, and find 5 rows of a status."""
-    monkeypatch.setattr(reach, "REACH", 20)
-    monkeypatch.setattr(reach, "MOST_FOUND", 5)
-
-
-@pytest.mark.usefixtures("near")
-def test_a_filter_looks_at_the_newest_and_leads_on(client):
-    old = task_with_status("canceled")
-    enqueue_many("Noop", [{}] * 30)
-
-    page = page_of(client, "?status=canceled")
-    assert list(page.result_list) == []
-    assert "Looked at the tasks #" in page.note
-    response = client.get(url(LIST) + page.older_url)
-    assert [task.pk for task in response.context["cl"].result_list] == [old.pk]
-    assert response.context["cl"].older_url == ""
-
-
-@pytest.mark.usefixtures("near")
-def test_what_runs_or_waits_is_listed_however_old_it_is(client):
-    old = [task_with_status("running"), task_with_status("scheduled")]
-    for _ in range(30):
-        task_with_status("success")
-
-    assert listed(client, "?status=running") == [old[0].pk]
-    assert listed(client, "?status=scheduled") == [old[1].pk]
-    assert page_of(client, "?status=running").note == ""
-    counts = tabs(client)
-    assert (counts["running"], counts["scheduled"], counts["success"]) == ("1", "1", "20+")
-
-
-@pytest.mark.usefixtures("near")
-def test_what_failed_is_found_by_its_attempts(client):
-    task = enqueue("Failing", {})
-    fail(claim_next("default"), ValueError("no"))
-    for _ in range(30):
-        task_with_status("success")
-
-    assert listed(client, "?status=failed") == [task.pk]
-
-
-@pytest.mark.usefixtures("near")
-def test_many_failures_lead_on_to_all_of_them(client):
-    for _ in range(30):
-        enqueue("Failing", {})
-        fail(claim_next("default"), ValueError("no"))
-
-    page = page_of(client, "?status=failed")
-    assert "Found by the latest" in page.note
-    seen = [task.pk for task in page.result_list]
-    while page.older_url:
-        page = page_of(client, page.older_url)
-        seen += [task.pk for task in page.result_list]
-    assert set(seen) == set(QueuedTask.objects.values_list("pk", flat=True))
-
-
-@pytest.mark.usefixtures("near")
-def test_a_backlog_beyond_the_bound_is_counted_as_such(client):
-    enqueue_many("Noop", [{}] * 40)
-
-    assert tabs(client)["queued"] == "5+"
-    page, seen = page_of(client, "?status=queued"), []
-    while True:
-        seen += [task.pk for task in page.result_list]
-        if not page.older_url:
-            break
-        page = page_of(client, page.older_url)
-    assert seen == sorted(QueuedTask.objects.values_list("pk", flat=True), reverse=True)
-
-
-@pytest.mark.usefixtures("near")
-def test_a_gap_in_the_ids_is_stepped_over(client):
-    old = task_with_status("canceled")
-    enqueue_many("Noop", [{}] * 60)
-    QueuedTask.objects.filter(status="queued", pk__lte=old.pk + 40)._raw_delete("default")
-
-    page = page_of(client, "?status=canceled")
-    response = page_of(client, page.older_url)
-    assert [task.pk for task in response.result_list] == [old.pk]
 
 
 @pytest.mark.parametrize("before", ["x", "-1", "9" * 30, ""])

@@ -18,19 +18,12 @@ from tests.admin_pages import (
     client_of,
     definition,
     said,
-    superuser,
     url,
     use,
     user_with,
 )
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def client():
-    """Return a client signed in as a superuser."""
-    return client_of(superuser())
 
 
 def test_a_definition_is_made_before_its_handler(client):

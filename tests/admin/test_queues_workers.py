@@ -7,7 +7,6 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.core.cache import cache
 from django.utils import timezone
 
 from django_taskstore import enqueue
@@ -22,7 +21,6 @@ from tests.admin_pages import (
     client_of,
     definition,
     said,
-    superuser,
     task_with_status,
     url,
     use,
@@ -30,18 +28,6 @@ from tests.admin_pages import (
 )
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _cold():
-    """Begin with nothing in the cache."""
-    cache.clear()
-
-
-@pytest.fixture
-def client():
-    """Return a client signed in as a superuser."""
-    return client_of(superuser())
 
 
 def worker_row(silent_seconds=0, **columns):

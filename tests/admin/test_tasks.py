@@ -6,49 +6,26 @@ from datetime import timedelta
 
 import pytest
 from django.contrib import admin
-from django.contrib.admin.models import LogEntry
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from django_taskstore import enqueue_many
-from django_taskstore.admin import acting, base
+from django_taskstore.admin import base
 from django_taskstore.models import QueuedTask, TaskAttempt, Worker
 from tests.admin_pages import (
+    LIST,
     TASKS,
     act_url,
-    client_of,
+    history,
+    listed,
     said,
-    status_of,
-    superuser,
     task_with_status,
     url,
     use,
-    user_with,
 )
 
 pytestmark = pytest.mark.django_db
-
-LIST = f"{TASKS}_changelist"
-
-
-@pytest.fixture
-def client():
-    """Return a client signed in as a superuser."""
-    return client_of(superuser())
-
-
-def listed(client, query=""):
-    """Return the ids that the list shows."""
-    response = client.get(url(LIST) + query)
-    assert response.status_code == 200
-    return [task.pk for task in response.context["cl"].result_list]
-
-
-def history(task):
-    """Return the lines of a row's history, oldest first."""
-    entries = LogEntry.objects.filter(object_id=str(task.pk), content_type__model="queuedtask")
-    return [entry.change_message for entry in entries.order_by("pk")]
 
 
 def test_show_all_keeps_its_limit(client):
@@ -224,88 +201,6 @@ def test_the_address_of_the_hard_delete_leads_to_the_soft_one(client):
     assert response["Location"] == f"{act_url(TASKS, 'delete')}?pk={task.pk}"
     assert QueuedTask.objects.filter(pk=task.pk).exists()
     assert "deletelink" not in client.get(url(f"{TASKS}_change", task.pk)).content.decode()
-
-
-def test_an_action_confirms_first_and_keeps_the_filter(client):
-    waiting = [task_with_status("queued"), task_with_status("paused"), task_with_status("queued")]
-    running, ended = task_with_status("running"), task_with_status("success")
-    tasks = [*waiting, running, ended]
-
-    page = client.post(
-        url(LIST) + "?queue=default",
-        {"action": "cancel", "_selected_action": [task.pk for task in tasks], "index": "0"},
-    )
-    assert page.status_code == 200
-    assert status_of(waiting[0]) == "queued"
-    text = page.content.decode()
-    assert "5 queued tasks" in text
-    assert "1 of them does not fit" in text
-    response = use(client, "cancel", *tasks, list_query=page.context["list_query"])
-
-    assert response.redirect_chain[-1][0] == url(LIST) + "?queue=default"
-    message = said(response)
-    assert "3 canceled" in message
-    assert "1 asked to stop" in message
-    assert "1 skipped: already ended" in message
-    assert [status_of(task) for task in tasks] == ["canceled"] * 3 + ["running", "success"]
-    assert [len(history(task)) for task in tasks] == [1, 1, 1, 1, 0]
-
-
-def test_the_delete_action_is_the_soft_one(client):
-    task = task_with_status("success")
-
-    page = client.post(
-        url(LIST), {"action": "delete_selected", "_selected_action": [task.pk], "index": "0"}
-    )
-    assert "can be restored" in page.content.decode()
-    use(client, "delete", task, list_query="")
-    assert QueuedTask.all_objects.get(pk=task.pk).soft_deleted_at is not None
-
-
-def test_too_many_rows_at_once_are_refused(client, monkeypatch):
-    monkeypatch.setattr(acting, "MOST_AT_ONCE", 3)
-    enqueue_many("HelloWorldTask", [{}] * 4)
-    keys = list(QueuedTask.objects.values_list("pk", flat=True))
-
-    response = client.post(
-        url(LIST),
-        {"action": "cancel", "_selected_action": keys, "index": "0"},
-        follow=True,
-    )
-
-    assert "select at most 3" in said(response)
-    assert QueuedTask.objects.filter(status="queued").count() == 4
-
-
-@pytest.mark.parametrize("keys", ["", "x", "999999", "1;2", "9" * 40])
-def test_keys_of_nothing_change_nothing(client, keys):
-    task_with_status("queued")
-
-    response = client.post(act_url(TASKS, "cancel"), {"pk": keys}, follow=True)
-
-    assert "no row is left" in said(response)
-
-
-def test_buttons_are_those_that_fit(client):
-    task = task_with_status("paused")
-
-    page = client.get(url(f"{TASKS}_change", task.pk)).content.decode()
-
-    assert act_url(TASKS, "resume") in page
-    assert act_url(TASKS, "cancel") in page
-    assert act_url(TASKS, "pause") not in page
-    assert act_url(TASKS, "restart") not in page
-
-
-def test_support_requeues_without_the_right_to_change():
-    task = task_with_status("failed")
-    client = client_of(user_with("view_queuedtask", "requeue_queuedtask"))
-
-    response = use(client, "requeue", task, parameters='{"name": "Ann"}', queue_name="default")
-
-    assert said(response) == "1 requeued"
-    new = QueuedTask.objects.get(requeued_from=task)
-    assert response.redirect_chain[-1][0] == url(f"{TASKS}_change", new.pk)
 
 
 def test_a_missing_task_is_no_error(client):

@@ -1,4 +1,4 @@
-"""Who may see and do what: roles, pages, methods, and the read-only switch."""
+"""Who may see and do what: roles, pages and methods."""
 
 from __future__ import annotations
 
@@ -8,36 +8,26 @@ import pytest
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
-from django.test import RequestFactory, override_settings
-from django.utils import timezone
+from django.test import RequestFactory
 
-from django_taskstore.admin import (
-    BulkOperationAdmin,
-    DashboardAdmin,
-    QueueAdmin,
-    QueuedTaskAdmin,
-    TaskDefinitionAdmin,
-    WorkerAdmin,
-)
 from django_taskstore.models import (
     BulkOperation,
-    Dashboard,
     Queue,
     QueuedTask,
+    Schedule,
     TaskDefinition,
     Worker,
 )
 from tests.admin_pages import (
     BULK,
-    DASHBOARD,
     DEFINITIONS,
     QUEUES,
+    SCHEDULES,
     TASKS,
     VIEW_ALL,
     WORKERS,
     act_url,
     client_of,
-    definition,
     status_of,
     superuser,
     task_with_status,
@@ -45,72 +35,9 @@ from tests.admin_pages import (
     use,
     user_with,
 )
+from tests.admin_roles import MODELS, TASK_VERBS, pages
 
 pytestmark = pytest.mark.django_db
-
-TASK_VERBS = ("requeue", "restart", "cancel", "pause", "resume", "delete", "restore")
-ADMINS = {
-    QueuedTask: QueuedTaskAdmin,
-    TaskDefinition: TaskDefinitionAdmin,
-    Queue: QueueAdmin,
-    Worker: WorkerAdmin,
-    BulkOperation: BulkOperationAdmin,
-    Dashboard: DashboardAdmin,
-}
-
-
-def pages(task):
-    """Return the address of each page, by the least that opens it."""
-    queue = Queue.objects.get(name="default")
-    now = timezone.now()
-    worker = Worker.objects.get_or_create(
-        host="web01",
-        defaults={"pid": 1, "concurrency": 1, "started_at": now, "heartbeat_at": now},
-    )[0]
-    operation = BulkOperation.objects.get_or_create(verb="restart", last_id=task.pk)[0]
-    return {
-        "view": [
-            url(f"{DASHBOARD}_changelist"),
-            url(f"{DASHBOARD}_live"),
-            url(f"{DASHBOARD}_stats"),
-            url(f"{BULK}_changelist"),
-            url(f"{BULK}_change", operation.pk),
-            url(f"{WORKERS}_change", worker.pk),
-            url(f"{TASKS}_live", task.pk),
-            url(f"{TASKS}_changelist"),
-            url(f"{TASKS}_change", task.pk),
-            url(f"{TASKS}_history", task.pk),
-            url(f"{DEFINITIONS}_changelist"),
-            url(f"{DEFINITIONS}_change", task.definition_id),
-            url(f"{QUEUES}_changelist"),
-            url(f"{QUEUES}_change", queue.pk),
-            url(f"{WORKERS}_changelist"),
-        ],
-        "requeue": [f"{act_url(TASKS, 'requeue')}?pk={task.pk}"],
-        "operate": [
-            *(f"{act_url(TASKS, verb)}?pk={task.pk}" for verb in TASK_VERBS if verb != "requeue"),
-            *(f"{act_url(QUEUES, verb)}?pk={queue.pk}" for verb in ("pause", "resume", "stop")),
-            *(
-                f"{act_url(DEFINITIONS, verb)}?pk={task.definition_id}"
-                for verb in ("cancel", "activate", "delete", "restore")
-            ),
-            *(f"{url(f'{TASKS}_act_on_all', verb)}?list_query=" for verb in TASK_VERBS),
-            *(f"{act_url(WORKERS, verb)}?pk={worker.pk}" for verb in ("quiet", "stop")),
-            f"{act_url(BULK, 'stop')}?pk={operation.pk}",
-            url(f"{TASKS}_add"),
-            f"{url(f'{TASKS}_add')}?definition={task.definition_id}",
-            url(f"{DEFINITIONS}_add"),
-        ],
-        "payload": [url(f"{TASKS}_raw", task.pk)],
-        "nobody": [
-            url(f"{QUEUES}_add"),
-            url(f"{WORKERS}_add"),
-            url(f"{BULK}_add"),
-            url(f"{QUEUES}_delete", queue.pk),
-            url(f"{WORKERS}_delete", worker.pk),
-            url(f"{BULK}_delete", operation.pk),
-        ],
-    }
 
 
 ROLES = {
@@ -151,6 +78,7 @@ def everything():
         Queue.objects,
         Worker.objects,
         BulkOperation.objects,
+        Schedule.objects,
         LogEntry.objects,
     )
     return [list(manager.order_by("pk").values()) for manager in models]
@@ -217,7 +145,7 @@ def test_a_viewer_is_offered_no_action():
     task = task_with_status("failed")
     client = client_of(user_with(*VIEW_ALL))
 
-    for page in (TASKS, DEFINITIONS, QUEUES, WORKERS, BULK):
+    for page in (TASKS, DEFINITIONS, SCHEDULES, QUEUES, WORKERS, BULK):
         text = client.get(url(f"{page}_changelist")).content.decode()
         assert 'name="action"' not in text
         assert "addlink" not in text.split('id="content"')[1]
@@ -234,7 +162,7 @@ def test_a_viewer_is_offered_no_action():
     assert QueuedTask.all_objects.count() == 1
 
 
-@pytest.mark.parametrize("model", ADMINS)
+@pytest.mark.parametrize("model", MODELS)
 def test_every_action_declares_its_permission(model):
     model_admin = admin.site._registry[model]
     request = RequestFactory().get("/")
@@ -249,45 +177,6 @@ def test_every_action_declares_its_permission(model):
         and (not isinstance(action, tuple) or action[0] is not admin.actions.delete_selected)
         for action in model_admin.get_actions(request).values()
     )
-
-
-@override_settings(TASKSTORE={"ADMIN_READ_ONLY": True})
-@pytest.mark.parametrize("method", ["get", "post"])
-def test_read_only_leaves_a_superuser_looking(method):
-    task = task_with_status("queued")
-    client = client_of(superuser())
-    groups = pages(task)
-
-    for address in groups["view"]:
-        assert client.get(address).status_code == 200
-    for address in (*groups["requeue"], *groups["operate"], *groups["nobody"]):
-        assert getattr(client, method)(address).status_code == 403, address
-    response = client.post(url(f"{TASKS}_change", task.pk), {"queue_name": "other"})
-    assert response.status_code == 403
-    response = client.post(url(f"{DEFINITIONS}_change", task.definition_id), {"memo": "changed"})
-    assert response.status_code == 403
-    assert definition().memo == ""
-    text = client.get(url(f"{TASKS}_change", task.pk)).content.decode()
-    assert "/act/" not in text
-    assert "<textarea" not in text
-    assert 'name="action"' not in client.get(url(f"{TASKS}_changelist")).content.decode()
-
-
-@override_settings(TASKSTORE={"ADMIN_READ_ONLY": True})
-@pytest.mark.parametrize("model", ADMINS)
-def test_read_only_denies_every_permission_but_view(model):
-    model_admin = admin.site._registry[model]
-    request = RequestFactory().get("/")
-    request.user = superuser()
-
-    names = [name for name in dir(model_admin) if re.fullmatch(r"has_\w+_permission", name)]
-    allowed = {name for name in names if getattr(model_admin, name)(request)}
-    assert allowed == {
-        "has_view_permission",
-        "has_view_or_change_permission",
-        "has_module_permission",
-        *(["has_payload_permission"] if model is QueuedTask else []),
-    }
 
 
 def test_a_stranger_cannot_post_without_the_token():

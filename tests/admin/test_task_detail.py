@@ -10,29 +10,15 @@ from django.contrib.admin.models import LogEntry
 from django.utils import timezone
 
 from django_taskstore import enqueue
+from django_taskstore.admin.live import ENDED
 from django_taskstore.admin.timeline import steps
 from django_taskstore.claims import claim_next
 from django_taskstore.models import QueuedTask, TaskAttempt
 from django_taskstore.outcomes import fail, succeed
-from tests.admin_pages import (
-    TASKS,
-    act_url,
-    client_of,
-    superuser,
-    task_with_status,
-    url,
-    use,
-    user_with,
-)
+from tests.admin_pages import TASKS, act_url, client_of, task_with_status, url, use, user_with
 from tests.helpers import fresh
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def client():
-    """Return a client signed in as a superuser."""
-    return client_of(superuser())
 
 
 def life_of(task):
@@ -112,12 +98,12 @@ def test_a_running_task_refreshes_and_a_finished_one_does_not(client):
     part = client.get(url(f"{TASKS}_live", task.pk))
     assert "INFO: one" in part.content.decode()
     assert "1 / 4 rows" in part.content.decode()
-    assert "X-Task-Ended" not in part
+    assert ENDED not in part
 
     QueuedTask.objects.update(status="success", details="[x] INFO: two")
     part = client.get(url(f"{TASKS}_live", task.pk), headers={"If-None-Match": part["ETag"]})
     assert "INFO: two" in part.content.decode()
-    assert part["X-Task-Ended"] == "yes"
+    assert part[ENDED] == "yes"
     page = client.get(url(f"{TASKS}_change", task.pk)).content.decode()
     assert "data-ts-url" not in page
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from urllib.parse import urlencode
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -14,62 +15,24 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from django_taskstore import enqueue
-from django_taskstore.admin.dashboard import charts
+from django_taskstore.admin.dashboard import overview
 from django_taskstore.claims import claim_next
-from django_taskstore.models import Queue, Schedule, TaskAttempt, TaskDefinition, TaskStat, Worker
+from django_taskstore.models import TaskAttempt, TaskDefinition
 from django_taskstore.outcomes import fail
-from django_taskstore.rollups import Counts, Histogram, start_of
-from tests.admin_pages import client_of, superuser, task_with_status, url, use, user_with
+from tests.admin_numbers import counted, tile_of, worker_row
+from tests.admin_pages import (
+    HOME,
+    LIVE,
+    STATS,
+    client_of,
+    definition,
+    task_with_status,
+    url,
+    use,
+    user_with,
+)
 
 pytestmark = pytest.mark.django_db
-
-HOME = "django_taskstore_dashboard_changelist"
-LIVE = "django_taskstore_dashboard_live"
-STATS = "django_taskstore_dashboard_stats"
-
-
-@pytest.fixture(autouse=True)
-def _cold():
-    """Begin and end with nothing in the cache."""
-    cache.clear()
-    yield
-    cache.clear()
-
-
-@pytest.fixture
-def client():
-    """Return a client signed in as a superuser."""
-    return client_of(superuser())
-
-
-def worker_row(queues=("default",), **columns):
-    """Make the row of a worker that lives."""
-    now = timezone.now()
-    facts = {"host": "web01", "pid": 1, "concurrency": 4, "started_at": now, "heartbeat_at": now}
-    return Worker.objects.create(queues=list(queues), **{**facts, **columns})
-
-
-def counted(measure, n, *, ago=timedelta(0), queue_name="default", definition_id=1):
-    """Insert counts as a worker would have."""
-    for span in TaskStat.Span:
-        TaskStat.objects.update_or_create(
-            span=span,
-            starts_at=start_of(span, timezone.now() - ago),
-            queue_name=queue_name,
-            definition_id=definition_id,
-            measure=measure,
-            defaults={"n": n},
-        )
-
-
-def warnings_of(client):
-    """Return the codes of the warnings."""
-    return [warning.code for warning in client.get(url(HOME)).context["warnings"]]
-
-
-def tile_of(client, label):
-    """Return the tile with this label."""
-    return next(tile for tile in client.get(url(HOME)).context["tiles"] if tile.label == label)
 
 
 def test_every_tile_leads_to_what_it_counts(client):
@@ -101,44 +64,6 @@ def test_every_tile_leads_to_what_it_counts(client):
     assert [task.status for task in shown] == ["queued"]
 
 
-def test_a_stuck_queue_grows_old_while_nothing_ends(client):
-    task_with_status("queued", run_after=timezone.now() - timedelta(minutes=20))
-    worker_row()
-
-    assert tile_of(client, "Oldest waiting").value.startswith("20 min")
-    assert warnings_of(client) == ["queue_age"]
-    page = client.get(url(HOME)).content.decode()
-    assert "oldest waiting now: 20 min" in page
-
-
-def test_what_is_wrong_is_said_first(client):
-    task_with_status("queued")
-    assert warnings_of(client) == ["no_worker"]
-    cache.clear()
-    Queue.objects.get(name="default").pause(by="ann", reason="SMTP is down")
-    assert warnings_of(client) == ["paused_with_backlog"]
-    page = client.get(url(HOME)).content.decode()
-    assert "paused by ann: SMTP is down" in page
-    assert page.index("SMTP is down") < page.index("ts-tiles")
-
-
-def test_a_jump_of_failures_is_warned_of(client):
-    for hours in range(1, 20):
-        counted("succeeded", 100, ago=timedelta(hours=hours))
-    counted("succeeded", 10)
-    counted("failed", 15)
-
-    assert warnings_of(client) == ["failure_jump"]
-
-
-@pytest.mark.parametrize(("failed", "ended"), [(5, 5), (20, 400)])
-def test_few_or_usual_failures_are_no_jump(client, failed, ended):
-    counted("succeeded", ended)
-    counted("failed", failed)
-
-    assert warnings_of(client) == []
-
-
 def test_failing_now_groups_by_definition_and_exception(client):
     for error in (ValueError("a"), ValueError("b"), KeyError("c")):
         enqueue("Failing")
@@ -155,6 +80,28 @@ def test_failing_now_groups_by_definition_and_exception(client):
     assert found == [("Failing", "ValueError", 2, 2), ("Failing", "KeyError", 0, 1)]
     shown = client.get(rows[0].hour_url).context["cl"].result_list
     assert len(shown) == 2
+    page = client.get(rows[0].requeue_url)
+    assert page.context["list_query"] == urlencode(
+        {
+            "definition": definition("Failing").pk,
+            "error": "yes",
+            "q": "error:ValueError",
+            "status": "failed",
+            "created": "7d",
+        }
+    )
+    assert page.context["row_count"] == 2
+
+
+def test_only_who_may_requeue_many_is_offered_it():
+    enqueue("Failing")
+    fail(claim_next("default"), ValueError("a"))
+    user = user_with("view_dashboard", "view_queuedtask", "requeue_queuedtask")
+
+    (row,) = client_of(user).get(url(HOME)).context["failing"]
+
+    assert row.requeue_url == ""
+    assert row.hour_url
 
 
 def test_what_runs_longest_is_named(client):
@@ -167,35 +114,6 @@ def test_what_runs_longest_is_named(client):
     assert rows[0].runs_for.startswith("3 h")
 
 
-def a_schedule(name, due, **columns):
-    """Make an active schedule that is due at a moment."""
-    row = Schedule.objects.create(
-        name=name,
-        definition=TaskDefinition.objects.get(alias="Noop"),
-        recurrence_rule="0 3 * * *",
-        status="active",
-    )
-    Schedule.objects.filter(pk=row.pk).update(next_run_at=due, **columns)
-
-
-def test_the_next_schedules_are_named_and_late_ones_warned_of(client):
-    now = timezone.now()
-    a_schedule("tomorrow", now + timedelta(days=1))
-    a_schedule("soon", now + timedelta(minutes=1))
-    assert [row.run.name for row in client.get(url(HOME)).context["next_runs"]] == [
-        "soon",
-        "tomorrow",
-    ]
-    assert warnings_of(client) == []
-    cache.clear()
-    a_schedule("late", now - timedelta(minutes=5))
-    a_schedule("broken", now - timedelta(minutes=9), error="no such definition")
-    assert warnings_of(client) == ["schedule_error", "late_schedule"]
-    page = client.get(url(HOME)).content.decode()
-    assert "The schedule “broken” cannot run: no such definition" in page
-    assert "✕</span> Late" in page
-
-
 def test_queues_have_their_numbers_and_a_switch(client):
     enqueue("Noop", queue_name="emails")
     counted("succeeded", 120, queue_name="emails")
@@ -205,35 +123,6 @@ def test_queues_have_their_numbers_and_a_switch(client):
 
     assert (row.state.queued, row.per_minute, row.failed) == (1, "2.0", "20 %")
     assert client.get(row.switch_url).status_code == 200
-
-
-@pytest.mark.parametrize("period", ["1h", "24h", "7d", "30d", "nonsense"])
-def test_charts_of_each_period(client, period):
-    counted("succeeded", 5)
-    counted("wait_3", 5)
-    counted("run_2", 5)
-    counted("succeeded", 9, queue_name="emails")
-
-    page = client.get(url(HOME), {"period": period, "queue": "default"})
-
-    chart = page.context["throughput"]
-    assert chart.succeeded == 5
-    assert len(chart.columns) == {"24h": 24, "7d": 168, "30d": 30}.get(period, 60)
-    text = page.content.decode()
-    assert text.count("<svg") >= 2
-    assert len(re.findall(r"<tr><th scope=\"row\">", text)) >= 2 * len(chart.columns)
-    assert "0.3 s" in text
-
-
-def test_numbers_of_a_chart_are_not_written_the_local_way(client):
-    counted("succeeded", 5)
-    counted("wait_3", 5)
-
-    with override_settings(LANGUAGE_CODE="de", USE_THOUSAND_SEPARATOR=True):
-        text = client.get(url(LIVE)).content.decode()
-
-    for value in re.findall(r' (?:x|y|x1|y1|width|height)="([^"]*)"', text):
-        assert re.fullmatch(r"-?\d+(\.\d+)?%?", value), value
 
 
 def test_the_page_costs_at_most_twelve_queries_cold(client):
@@ -269,6 +158,18 @@ def test_an_old_overview_is_shown_while_somebody_reads(client):
     assert str(tile_of(client, "Queued").value) == "0"
     cache.delete("django_taskstore.overview:default:1h:lock")
     assert str(tile_of(client, "Queued").value) == "1"
+
+
+@override_settings(TASKSTORE={"ADMIN_CACHE_SECONDS": 0.001})
+def test_what_is_slow_to_read_is_read_at_most_a_twentieth_of_the_time(client, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(overview, "SLOW_SECONDS", 0.0)
+        patched.setattr(overview, "SLOW_REST", 1_000_000)
+        client.get(url(HOME))
+        task_with_status("queued")
+        assert str(tile_of(client, "Queued").value) == "0"
+    assert overview.seconds_to_keep(2.0) == 40
+    assert overview.seconds_to_keep(0.1) == 0.001
 
 
 def test_the_part_that_refreshes_says_when_nothing_changed(client):
@@ -347,45 +248,3 @@ def test_an_empty_store_says_what_to_do(client):
         "nothing is due",
     ):
         assert hint in text
-
-
-def slots(*numbers):
-    """Return slots of a chart with so many successes."""
-    now = timezone.now()
-    return [(now, Counts({"succeeded": n} if n else {})) for n in numbers]
-
-
-@pytest.mark.parametrize(
-    ("value", "top"), [(0, 2), (1, 2), (2, 2), (3, 4), (7, 8), (11, 20), (999, 1000), (1001, 2000)]
-)
-def test_an_axis_ends_at_a_round_number(value, top):
-    assert charts.nice(value) == top
-
-
-def test_bars_stay_inside_their_chart():
-    chart = charts.throughput(slots(0, 5, 17, 1))
-
-    for column in chart.columns:
-        for bar in column.bars:
-            assert bar.x >= charts.LEFT
-            assert bar.x + bar.width <= charts.WIDTH
-            assert bar.y >= charts.TOP
-            assert bar.y + bar.height <= charts.TOP + charts.PLOT_HEIGHT + 0.01
-            assert bar.height > 0
-    assert [len(column.bars) for column in chart.columns] == [0, 1, 1, 1]
-
-
-def test_a_line_breaks_where_nothing_was_measured():
-    known = Counts({}, Histogram({2: 1}), Histogram({1: 1}))
-    now = timezone.now()
-    chart = charts.latency([(now, known), (now, Counts()), (now, known), (now, known)], None)
-
-    wait = chart.lines[0]
-    assert wait.values == [0.1, None, 0.1, 0.1]
-    assert len(wait.pieces) == 2
-    assert all(len(piece.split()) == 2 for piece in wait.pieces)
-
-
-@pytest.mark.parametrize("seconds", [0, 1e-9, 1, 1e9, float("inf")])
-def test_any_time_has_a_place_on_the_axis(seconds):
-    assert charts.TOP <= charts.log_height(seconds) <= charts.TOP + charts.PLOT_HEIGHT

@@ -28,8 +28,8 @@ from django_taskstore.models import (
 )
 from django_taskstore.outcomes import fail
 from django_taskstore.rollups import start_of
+from tests.admin.test_safety import assert_harmless
 from tests.admin_pages import client_of, superuser, task_with_status, url
-from tests.test_admin_safety import assert_harmless
 
 pytestmark = pytest.mark.django_db
 

@@ -117,6 +117,7 @@ def pages_of(row, task, queue, worker, operation):
         url(f"{TASKS}_raw", task.pk),
         url(f"{BULK}_changelist"),
         url(f"{BULK}_change", operation.pk),
+        url(f"{BULK}_live", operation.pk),
         url(f"{QUEUES}_history", queue.pk),
         url(f"{TASKS}_change", task.pk),
         url(f"{TASKS}_history", task.pk),
@@ -242,4 +243,4 @@ def test_pages_have_no_inline_style_of_ours():
 def test_the_package_marks_nothing_safe():
     folder = Path(django_taskstore.__file__).parent / "admin"
 
-    assert not [path for path in folder.glob("*.py") if "mark_safe" in path.read_text()]
+    assert not [path for path in folder.rglob("*.py") if "mark_safe" in path.read_text()]

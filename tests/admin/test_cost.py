@@ -1,0 +1,237 @@
+"""What the admin's pages cost beside many tasks: few statements, none reads the whole table.
+
+TASKSTORE_TEST_ROWS sets the number of finished rows, and a fiftieth of it waits; with a million
+and more the bounds are those of the product, below they are made smaller with the table.
+TASKSTORE_TEST_REPORT names a file for what each page took.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.contenttypes.models import ContentType
+from django.core.cache import cache
+from django.utils import timezone
+
+from django_taskstore import bulk
+from django_taskstore.admin import reach, task_search
+from django_taskstore.models import (
+    BulkOperation,
+    QueuedTask,
+    TaskDefinition,
+    Worker,
+)
+from django_taskstore.selection import Selection
+from django_taskstore.statistics import counts, troubles
+from tests.admin_pages import (
+    BULK,
+    DASHBOARD,
+    DEFINITIONS,
+    QUEUES,
+    SCHEDULES,
+    TASKS,
+    WORKERS,
+    act_url,
+    client_of,
+    superuser,
+    url,
+)
+from tests.costs import cost_of, is_of_tasks, is_select, reads_all
+from tests.crowd import many_tasks
+from tests.helpers import add_task, captured_sql, work_until_empty
+from tests.plans import learn, multiply
+from tests.schedules import add_schedule
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ROWS = int(os.environ.get("TASKSTORE_TEST_ROWS", "20000"))
+IS_LARGE = ROWS >= 1_000_000
+REPORT = os.environ.get("TASKSTORE_TEST_REPORT")
+#: Of one page, cold.
+MOST_STATEMENTS = 12
+#: Of all statements that one page needs, together.
+MOST_MS = 200
+
+
+@pytest.fixture
+def bounds(monkeypatch):
+    """Make the bounds a hundredth of a small table, and return the largest."""
+    if IS_LARGE:
+        return counts.PAUSED_AMONG
+    small = ROWS // 100
+    for module, name in (
+        (reach, "REACH"),
+        (reach, "MOST_FOUND"),
+        (bulk, "REACH"),
+        (task_search, "AMONG"),
+        (counts, "PAUSED_AMONG"),
+        (counts, "FAILED_AMONG"),
+        (counts, "STRANGERS_AMONG"),
+        (troubles, "FAILED_AMONG"),
+    ):
+        monkeypatch.setattr(module, name, small)
+    return small
+
+
+def addresses():
+    """Return the pages whose statements are looked at, by what they are."""
+    tasks = url(f"{TASKS}_changelist")
+    definition = TaskDefinition.objects.get(alias="Failing").pk
+    task = QueuedTask.objects.filter(status="failed").first()
+    now = timezone.now()
+    worker = Worker.objects.create(
+        host="web01", pid=1, concurrency=1, started_at=now, heartbeat_at=now
+    )
+    schedule = add_schedule("0 9 * * *", alias="Failing")
+    # A definition without a handler here makes the dashboard look through what waits.
+    add_task("Gone", queue_name="emails")
+    operation = begin("restart")
+    filters = {
+        "queue": "emails",
+        "rare queue": "nothing",
+        "definition": definition,
+        "created": "15m",
+        "schedule": schedule.pk,
+        "attempts": "many",
+        "error": "yes",
+        "worker": uuid.uuid4(),
+        "deleted": "yes",
+    }
+    return {
+        "dashboard": url(f"{DASHBOARD}_changelist"),
+        "dashboard, 7 days": f"{url(f'{DASHBOARD}_changelist')}?period=7d",
+        "dashboard's numbers": url(f"{DASHBOARD}_stats"),
+        "enqueue": f"{url(f'{TASKS}_add')}?definition={definition}",
+        "all tasks": tasks,
+        "last page": f"{tasks}?p=2",
+        "older": f"{tasks}?before={task.pk}",
+        **{
+            f"status {status}": f"{tasks}?status={status}"
+            for status in (
+                "queued",
+                "scheduled",
+                "running",
+                "paused",
+                "failed",
+                "canceled",
+                "success",
+            )
+        },
+        **{
+            name: f"{tasks}?{name.split()[-1]}={value}&status=canceled"
+            for name, value in filters.items()
+        },
+        "search": f"{tasks}?q=nothing+like+it",
+        "search by error": f"{tasks}?q=error:ValueError&status=failed",
+        "one task": url(f"{TASKS}_change", task.pk),
+        "requeue": f"{act_url(TASKS, 'requeue')}?pk={task.pk}",
+        "act on all": f"{url(f'{TASKS}_act_on_all', 'restart')}?list_query=status%3Dfailed",
+        "definitions": url(f"{DEFINITIONS}_changelist"),
+        "definition's page": url(f"{DEFINITIONS}_change", definition),
+        "queues": url(f"{QUEUES}_changelist"),
+        "workers": url(f"{WORKERS}_changelist"),
+        "worker's page": url(f"{WORKERS}_change", worker.pk),
+        "schedules": url(f"{SCHEDULES}_changelist"),
+        "schedule's page": url(f"{SCHEDULES}_change", schedule.pk),
+        "bulk operations": url(f"{BULK}_changelist"),
+        "bulk operation's page": url(f"{BULK}_change", operation.pk),
+    }
+
+
+def begin(verb, **selection):
+    """Ask for a bulk operation on all tasks that are there now."""
+    return bulk.start(
+        verb,
+        Selection(**selection),
+        last_id=bulk.newest_id("default"),
+        options={},
+        asked_by=superuser(),
+        queue_name="default",
+    )
+
+
+def statements_of(client, address):
+    """Open a page as the first one to come; return its statements and its seconds."""
+    cache.clear()
+    ContentType.objects.clear_cache()
+    began = time.perf_counter()
+    with captured_sql() as statements:
+        assert client.get(address).status_code == 200, address
+    return statements, time.perf_counter() - began
+
+
+def test_no_page_reads_the_whole_table(bounds):
+    many_tasks(ROWS)
+    pages = addresses()
+    client = client_of(get_user_model().objects.get())
+    client.get(url("index"))
+    many, whole, far, slow, report = {}, {}, {}, {}, {}
+
+    for name, address in pages.items():
+        statements, seconds = statements_of(client, address)
+        if len(statements) > MOST_STATEMENTS:
+            many[name] = [sql for sql, _ in statements]
+        found = [(sql, params) for sql, params in statements if is_of_tasks(sql)]
+        if bad := [sql for sql, params in found if reads_all(sql, params)]:
+            whole[name] = bad
+        others = [one for one in statements if is_select(one[0]) and one not in found]
+        costs, rest = [cost_of(*one) for one in found], [cost_of(*one) for one in others]
+        rows = max((one.rows for one in costs), default=0)
+        ms = sum(one.ms for one in (*costs, *rest))
+        if rows > 4 * bounds:
+            far[name] = rows
+        if ms > MOST_MS:
+            slow[name] = ms
+        report[name] = {
+            "statements": len(statements),
+            "most rows": round(rows),
+            "ms": round(ms, 1),
+            "page ms": round(1000 * seconds),
+        }
+
+    if REPORT:
+        Path(REPORT).write_text(json.dumps(report, indent=1))
+    assert many == {}
+    assert whole == {}
+    assert far == {}
+    assert slow == {}
+
+
+def test_a_step_of_a_bulk_operation_reads_a_bounded_part(bounds):
+    many_tasks(ROWS)
+    operation = begin("restart", status="canceled", queue_name="nothing")
+
+    with captured_sql() as statements:
+        bulk.advance(operation.pk, "default")
+
+    found = [(sql, params) for sql, params in statements if is_of_tasks(sql)]
+    assert found
+    assert not [sql for sql, params in found if reads_all(sql, params)]
+    assert max(cost_of(sql, params).rows for sql, params in found) <= 2 * bounds
+
+
+def test_25000_are_requeued_by_a_request_that_returns_within_a_second():
+    add_task(status="failed", queue_name="emails")
+    multiply("failed", 25_000)
+    learn(QueuedTask._meta.db_table)
+    client = client_of(superuser())
+    client.get(url("index"))
+
+    began = time.perf_counter()
+    client.post(
+        url(f"{TASKS}_act_on_all", "requeue"),
+        {"list_query": "status=failed", "last_id": str(bulk.newest_id("default"))},
+    )
+    seconds = time.perf_counter() - began
+    work_until_empty(seconds=300)
+
+    assert seconds < 1
+    operation = BulkOperation.objects.get()
+    assert (operation.changed, operation.skipped, operation.refused) == (25_000, 0, 0)
+    assert QueuedTask.objects.filter(requeued_from__isnull=False).count() == 25_000
