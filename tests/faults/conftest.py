@@ -52,10 +52,7 @@ def own_server():
 def server(transactional_db, own_server):
     """Django's default connection leads to a server of our own, with empty tables."""
     with connected_to(own_server):
-        create_database()
-        call_command("migrate", verbosity=0)
-        call_command("flush", verbosity=0, interactive=False)
-        definitions.forget()
+        prepared()
         yield own_server
         if own_server.process is None:
             own_server.start()
@@ -65,6 +62,15 @@ def server(transactional_db, own_server):
 def own_case(server, ledger, tmp_path, request):
     """As ``case``, on a server of our own."""
     yield from judged(ledger, tmp_path, request)
+
+
+def prepared():
+    """Make empty tables where Django's default connection leads."""
+    if connection.vendor != "sqlite":
+        create_database()
+    call_command("migrate", verbosity=0)
+    call_command("flush", verbosity=0, interactive=False)
+    definitions.forget()
 
 
 def judged(ledger, folder, request):

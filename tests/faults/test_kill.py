@@ -31,6 +31,11 @@ def finished(task):
     return row if row.status in FINAL else None
 
 
+def is_ready(worker):
+    """Read a line of a worker's output, and tell whether it begins the banner."""
+    return "django_taskstore" in worker.process.stdout.readline()
+
+
 def started(ledger, task, times=1):
     """Tell whether the task has started so often."""
     return ledger.starts().get(task.pk, 0) >= times
@@ -52,15 +57,17 @@ def test_four_workers_run_two_thousand_tasks_exactly_once(ledger):
 
 
 def test_another_worker_finishes_the_task_of_a_killed_one(ledger):
-    task = enqueue("Ledger", {"seconds": 2})
-    with workers(1, *SHORT_LEASE, ledger=ledger) as (first,):
+    with workers(2, *SHORT_LEASE, ledger=ledger) as crew:
+        for worker in crew:
+            wait_until(lambda one=worker: is_ready(one), what="its banner")
+        task = enqueue("Ledger", {"seconds": 2})
         wait_until(lambda: started(ledger, task), what="the first start")
-        with workers(1, *SHORT_LEASE, ledger=ledger) as (second,):
-            wait_until(lambda: "django_taskstore" in second.process.stdout.readline())
-            killed_ns = time.monotonic_ns()
-            first.kill()
-            row = wait_until(lambda: finished(task), what="the second worker's outcome")
-            code, _ = second.stop()
+        (start,) = ledger.lines()
+        first, second = sorted(crew, key=lambda worker: worker.pid != start.pid)
+        killed_ns = time.monotonic_ns()
+        first.kill()
+        row = wait_until(lambda: finished(task), what="the second worker's outcome")
+        code, _ = second.stop()
     assert code == 0
     assert (row.status, row.attempts, row.lost_count, row.claim_seq) == ("success", 1, 1, 2)
     assert "stopped renewing its lease" in row.details
@@ -110,6 +117,7 @@ def test_on_lost_fail_never_starts_twice(ledger):
     assert ledger.starts() == {task.pk: 1}
 
 
+@pytest.mark.long
 def test_a_task_that_kills_its_workers_fails_after_max_losses(ledger):
     task = enqueue("Ledger", {"seconds": 60})
     for losses in (1, 2, 3):

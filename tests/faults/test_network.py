@@ -24,7 +24,7 @@ over_a_network = pytest.mark.skipif(
 
 #: What only the transaction of a claim, and what only that of an outcome, writes.
 CLAIM = rb"claim_seq[\"`]? = \(?[\w.\"`]*claim_seq[\"`]? \+"
-OUTCOME = rb"UPDATE [\"`]?django_taskstore_queuedtask[^;]*completed_at"
+OUTCOME = rb"(UPDATE|STRAIGHT_JOIN) [\"`]?django_taskstore_queuedtask[^;]*completed_at"
 #: What only the heartbeat's connection says.
 HEARTBEAT = rb"heartbeat_at"
 
@@ -44,15 +44,49 @@ def test_a_zombies_outcome_is_rejected(case):
     assert case.ended(task).updated_at == row.updated_at
 
 
+@pytest.mark.long
+def test_a_frozen_tree_of_processes_loses_its_tasks_and_nothing_else(case):
+    """F11: parent and children stop, as a frozen container does, for more than three leases.
+
+    SIGSTOP for each of them stands for the freezer of a cgroup, which not every machine lets a
+    test write.
+    """
+    frozen = case.start("--processes", "2", "--concurrency", "1")
+    tasks = [case.enqueue("LedgerOutput", {"seconds": 2}) for _ in range(2)]
+    for task in tasks:
+        case.started(task)
+    frozen.freeze()
+    frozen_at = time.monotonic()
+    helper = case.start()
+    for task in tasks:
+        assert case.ended(task).lost_count == 1
+    assert helper.stop() == 0
+    wait_until(lambda: time.monotonic() > frozen_at + 10, what="ten seconds in the ice")
+    frozen.thaw()
+    for task in tasks:
+        wait_until(lambda pk=task.pk: case.ledger.ends().get(pk, 0) == 2, what="the late ends")
+    after = [case.enqueue("LedgerOutput") for _ in range(4)]
+    for task in after:
+        row = case.ended(task)
+        assert (row.status, row.claim_seq) == ("success", 1)
+    assert frozen.stop() == 0
+    for task in tasks:
+        row = QueuedTask.objects.get(pk=task.pk)
+        assert (row.status, row.output, row.claim_seq) == ("success", {"claim_seq": 2}, 2)
+    assert "lease_lost" in frozen.output
+
+
 def test_a_worker_that_claims_again_what_it_lost_keeps_its_runs_apart(case):
     """F9: the fence is the claim, not the worker: the same worker may hold the task twice."""
-    task = case.enqueue("LedgerOutput", {"seconds": 4})
-    worker = case.start("--concurrency", "2")
+    task = case.enqueue("LedgerOutput", {"seconds": 8})
+    worker = case.start("--concurrency", "8")
     case.started(task)
     worker.send(signal.SIGSTOP)
     case.start("elsewhere")  # It rescues, but does not claim.
     wait_until(lambda: QueuedTask.objects.get().status == "queued", seconds=60)
     worker.send(signal.SIGCONT)
+    case.started(task, times=2)
+    assert not case.ledger.ends()
     row = case.ended(task)
     assert row.output == {"claim_seq": 2}
     assert (row.status, row.claim_seq, row.lost_count) == ("success", 2, 1)
@@ -122,6 +156,7 @@ def test_a_worker_outlives_resets(case, proxy):
 
 
 @over_a_network
+@pytest.mark.long
 def test_a_slow_network_only_slows(case, proxy):
     proxy.delay_seconds = 0.05
     case.start("--concurrency", "4", port=proxy.port)
@@ -157,6 +192,7 @@ def test_a_worker_leaves_a_black_hole_by_itself(case, proxy):
 
 
 @over_a_network
+@pytest.mark.long
 def test_a_heartbeat_in_a_half_open_connection_gets_another(case, proxy):
     """F13: nothing is taken from a worker whose heartbeat lost its peer."""
     worker = case.start(port=proxy.port)

@@ -41,6 +41,7 @@ def test_workers_outlive_the_restart_of_their_database(own_case, server, how):
     assert duplicates <= 2 * 4
 
 
+@pytest.mark.long
 def test_outcomes_are_kept_while_the_database_is_away(own_case, server):
     """F20: away for two leases; what ended in that time is recorded when it is back."""
     tasks = [own_case.enqueue("LedgerOutput", {"seconds": 1}) for _ in range(4)]
@@ -102,6 +103,7 @@ def test_a_locked_row_holds_up_nobody_else(case):
 
 
 @locks_rows
+@pytest.mark.long
 def test_an_outcome_waits_for_a_locked_row(case):
     """F23: the row of a running task is locked for longer than its lease."""
     task = case.enqueue("LedgerOutput", {"seconds": 0.5})
@@ -112,6 +114,37 @@ def test_an_outcome_waits_for_a_locked_row(case):
         passes(1.5 * LEASE_SECONDS)
     row = case.ended(task)
     assert (row.status, row.claim_seq) == ("success", 1)
+
+
+@locks_rows
+def test_one_locked_row_holds_up_no_other_outcome(case):
+    """F23: fifty tasks end and land while somebody holds the row of one that has ended."""
+    held = case.enqueue("LedgerOutput", {"seconds": 0.5})
+    worker = case.start("--concurrency", "3")
+    case.started(held)
+    statement = f"SELECT id FROM django_taskstore_queuedtask WHERE id = {held.pk} FOR UPDATE"
+    with lock(statement):
+        case.start("elsewhere")  # It rescues, but does not claim.
+        locked_at = time.monotonic()
+        wait_until(lambda: held.pk in case.ledger.ends(), what="the end of the locked task")
+        others = [case.enqueue("LedgerOutput", {"seconds": 0.05}) for _ in range(50)]
+        slow = case.enqueue("LedgerOutput", {"seconds": 2 * LEASE_SECONDS})
+        for task in others:
+            row = case.ended(task, seconds=LEASE_SECONDS + MARGIN_SECONDS)
+            assert (row.status, row.claim_seq, row.lost_count) == ("success", 1, 0)
+        wait_until(
+            lambda: time.monotonic() > locked_at + 2 * LEASE_SECONDS, what="two leases to pass"
+        )
+        assert QueuedTask.objects.get(pk=held.pk).status == "running"
+        case.crew[1].stop()
+    row = case.ended(held, seconds=MARGIN_SECONDS)
+    assert (row.status, row.claim_seq, row.lost_count) == ("success", 1, 0)
+    # Its lease was renewed all the while: the locked row costs no other its heartbeat.
+    row = case.ended(slow)
+    assert (row.status, row.claim_seq, row.lost_count) == ("success", 1, 0)
+    assert worker.output.count("row_locked") == 1
+    assert "lease_lost" not in worker.output
+    assert "Traceback" not in worker.output
 
 
 @locks_the_file

@@ -7,6 +7,7 @@ that `invariants` reads.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from functools import cached_property
 
@@ -17,8 +18,13 @@ from django_taskstore.models import QueuedTask
 from django_taskstore.statuses import FINAL, Status
 from tests.faults.harness import invariants
 from tests.faults.harness.proxy import Proxy
-from tests.faults.harness.workers import SHORT_LEASE, Worker
+from tests.faults.harness.workers import MARGIN_SECONDS, SHORT_LEASE, Worker
 from tests.helpers import wait_until
+
+#: Well; tasks were given back; threads were held.
+STOP_CODES = (0, 4, 6)
+#: The promise is two seconds after the deadline; a busy machine needs a moment to keep it.
+LATE_SECONDS = 2.0 + MARGIN_SECONDS / 3
 
 
 class Facts:
@@ -56,7 +62,7 @@ class Case:
         self.ledger, self.folder, self.read_changes = ledger, folder, read_changes
         self.acknowledged, self.unknown, self.may_wait = set(), set(), set()
         self.may_overlap = False
-        self.crew, self.proxies = [], []
+        self.crew, self.proxies, self.stopped = [], [], []
         self.baseline = connections_to_here()
 
     def enqueue(self, alias="Ledger", parameters=None, **options):
@@ -116,7 +122,11 @@ class Case:
     def stop(self, *, seconds=60.0):
         """Stop all workers that still run; return their exit codes."""
         alive = [worker for worker in self.crew if worker.is_alive]
-        return [worker.stop(seconds=seconds) for worker in alive]
+        for worker in alive:
+            asked_at = time.monotonic()
+            worker.stop(seconds=seconds)
+            self.stopped.append((worker, time.monotonic() - asked_at))
+        return [worker.process.returncode for worker in alive]
 
     def output(self):
         """Return all that the workers have said."""
@@ -133,12 +143,21 @@ class Case:
 
     def judge(self):
         """Fail if any invariant is violated or a connection is left behind."""
-        wrong = invariants.violations(Facts(self))
+        wrong = [*invariants.violations(Facts(self)), *self.late_or_unwell()]
         assert not wrong, "\n".join(wrong[:20])
         wait_until(
             lambda: connections_to_here() <= self.baseline,
             what="I11 the workers' connections to go away",
         )
+
+    def late_or_unwell(self):
+        """I12: who was asked to stop did so in time, and with a code of the documentation."""
+        for worker, took_seconds in self.stopped:
+            code, most_seconds = worker.process.returncode, worker.stop_seconds + LATE_SECONDS
+            if code not in STOP_CODES:
+                yield f"I12 a stopped worker ended with {code}: {worker.output[-1000:]}"
+            if took_seconds > most_seconds:
+                yield f"I12 a worker took {took_seconds:.1f} s to stop, of {most_seconds:.1f} s"
 
 
 CONNECTIONS = {

@@ -1,7 +1,8 @@
 """The worker process of the fault cases: ``manage.py`` after the test's patches.
 
 TASKSTORE_TEST_FAILPOINT names a commit to die at, TASKSTORE_TEST_MUTATION a guard to leave
-out, TASKSTORE_TEST_SKEW the hours by which this machine's clock is wrong, and
+out, TASKSTORE_TEST_SKEW the hours by which this machine's clock is wrong,
+TASKSTORE_TEST_ISOLATION a level that the project asks of its database, and
 TASKSTORE_TEST_SETTINGS holds keys of TASKSTORE as JSON. The product knows none of them.
 """
 
@@ -26,6 +27,8 @@ def main():
         **getattr(settings, "TASKSTORE", {}),
         **json.loads(os.environ.get("TASKSTORE_TEST_SETTINGS", "{}")),
     }
+    if level := os.environ.get("TASKSTORE_TEST_ISOLATION"):
+        settings.DATABASES["default"].setdefault("OPTIONS", {})["isolation_level"] = level
     django.setup()
     if point := os.environ.get("TASKSTORE_TEST_FAILPOINT"):
         failpoints.arm(point)

@@ -1,4 +1,4 @@
-"""Ending a worker at a commit: before it, or after it and before anything else.
+"""Ending a worker at a commit: before it, after it and before anything else, or on the way.
 
 Owns the points. They are found by what a transaction writes, in Django's cursor and
 connection, so that they stay where they are however the product is arranged. Used only in
@@ -15,7 +15,9 @@ from collections.abc import Callable
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 
-QUEUE = re.compile(r"(INSERT INTO|UPDATE)\s+[`\"]?django_taskstore_queuedtask\b", re.IGNORECASE)
+QUEUE = re.compile(
+    r"(INSERT INTO|UPDATE|STRAIGHT_JOIN)\s+[`\"]?django_taskstore_queuedtask\b", re.IGNORECASE
+)
 RAISES_CLAIM = re.compile(r"claim_seq[`\"]?\s*=\s*\(?[\w.`\"]*claim_seq[`\"]?\s*\+")
 
 #: What each kind of transaction writes: the first that fits gives a statement its kind.
@@ -43,13 +45,14 @@ def arm(point):
     """Kill this process at a point.
 
     Args:
-        point: "claim.before", "claim.after" and so on, for each of `KINDS`; ":3" behind it
-            waits for the third time.
+        point: "claim.before", "claim.after" and so on, for each of `KINDS`: before or after
+            the commit; "claim.inside" dies in the open transaction, behind the statement; ":3"
+            behind it waits for the third time.
     """
     name, _, nth = point.partition(":")
     kind, moment = name.split(".")
     assert kind in KINDS, point
-    assert moment in ("before", "after"), point
+    assert moment in ("before", "inside", "after"), point
     left = [int(nth or 1)]
 
     def reached(seen, now):
@@ -72,7 +75,9 @@ def watch_statements(reached):
                 return original(self, sql, *args, **options)
             if self.db.in_atomic_block:
                 self.db.__dict__.setdefault("_fault_kinds", set()).add(kind)
-                return original(self, sql, *args, **options)
+                result = original(self, sql, *args, **options)
+                reached({kind}, "inside")
+                return result
             reached({kind}, "before")
             result = original(self, sql, *args, **options)
             # SQLite commits a statement with RETURNING once its rows have been read.

@@ -1,7 +1,8 @@
 """What must hold after every case, whatever was done in it.
 
-Owns the judgements I1 to I11. Each reads the ledger, the audit or the rows, never the logs of
-the system under test, and returns sentences about what is wrong.
+Owns the judgements I1 to I10; connections (I11) and ends of processes (I12) are the `Case`'s.
+Each reads the ledger, the audit or the rows, never the logs of the system under test, and
+returns sentences about what is wrong.
 """
 
 from __future__ import annotations

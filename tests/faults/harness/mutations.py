@@ -22,7 +22,12 @@ def without_claim_seq():
     transitions.held = held
 
 
-def without_status():
+def without_claim_status():
+    """Let a claim take rows of any status."""
+    transitions.queued = lambda rows: rows
+
+
+def without_outcome_status():
     """Let an outcome pass by claim number and worker alone."""
 
     def held(rows, *, claim_seq, worker):
@@ -43,6 +48,7 @@ def without_skip_locked():
 
 MUTATIONS = {
     "claim_seq": without_claim_seq,
-    "status": without_status,
+    "claim_status": without_claim_status,
+    "outcome_status": without_outcome_status,
     "skip_locked": without_skip_locked,
 }

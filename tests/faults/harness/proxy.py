@@ -19,6 +19,8 @@ import socket
 import struct
 import threading
 
+from django.db import connection
+
 CHUNK_BYTES = 65_536
 #: More of a client's past than any one transaction says.
 REMEMBERED_BYTES = 262_144
@@ -186,11 +188,13 @@ class Proxy:
     def _judge(self, link, data):
         """Mark the link whose answer is to be cut off."""
         upper = data.upper()
-        ends = b"COMMIT" in upper or b"ROLLBACK" in upper
-        if not ends:
+        # On PostgreSQL a worker claims outside a transaction too: that statement commits itself.
+        is_alone = connection.vendor == "postgresql" and b"BEGIN" not in link.transaction
+        commits = b"COMMIT" in upper or is_alone
+        if not commits and b"ROLLBACK" not in upper:
             return
         wanted = self._cut is not None and self._cut.search(link.transaction)
-        if wanted and b"COMMIT" in upper:
+        if wanted and commits:
             link.cut, self._cut = True, None
         link.transaction = b""
 

@@ -36,6 +36,7 @@ class Server:
     def __init__(self, folder=None):
         self.user = unprivileged()
         self.folder = Path(folder or tempfile.mkdtemp(prefix="taskstore-"))
+        self.folder.mkdir(exist_ok=True)
         self.port = free_port()
         self.process = None
         self.own(self.folder)

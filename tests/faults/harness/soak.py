@@ -18,9 +18,15 @@ from django_taskstore.models import QueuedTask
 from django_taskstore.statuses import FINAL
 from tests.faults.harness import invariants
 from tests.faults.harness.case import Facts
+from tests.faults.harness.kills import each_second
+from tests.helpers import wait_until
 
 #: Bad luck alone must fail no task.
 MANY_LOSSES = {"MAX_LOSSES": 1_000_000}
+#: More is a hang.
+LONGEST_DRAIN_SECONDS = 3_600.0
+#: After how many kills a soak says how far it is.
+TELL_KILLS = 30
 
 
 @dataclass(frozen=True)
@@ -123,28 +129,31 @@ class Soak:
         self._enqueue()
         began = time.monotonic()
         self._launch()
-        rss_early = None
-        while left := unfinished():
-            if rss_early is None and left < 0.9 * self.plan.tasks:
-                rss_early = rss_bytes(self.crew[0].pid)
-            time.sleep(0.2)  # The pause between two looks, not a wait for a time.
+        self._wait(down_to=0.9 * self.plan.tasks)
+        rss_early = rss_bytes(self.crew[0].pid)
+        if not unfinished():
+            raise AssertionError("The plan has too few tasks: they ended before a first look.")
+        self._wait()
         drain_seconds = time.monotonic() - began
         rss_late = rss_bytes(self.crew[0].pid)
         self.case.stop()
-        return drain_seconds, 100 * (rss_late / (rss_early or rss_late) - 1)
+        return drain_seconds, 100 * (rss_late / rss_early - 1)
 
     def _hurt(self):
         """Kill and restart on time until the plan's kills are done or nothing is left."""
-        kill_at = time.monotonic() + 2.0
         restart_at = time.monotonic() + (self.plan.restart_seconds or float("inf"))
-        while len(self.killed_at_ns) < self.plan.kills and unfinished():
-            time.sleep(0.05)  # As above.
-            if time.monotonic() >= kill_at:
-                self._kill_one()
-                kill_at += 1.0
+        for _ in each_second(self._goes_on):
+            self._kill_one()
             if time.monotonic() >= restart_at:
                 self._restart()
                 restart_at += self.plan.restart_seconds
+
+    def _goes_on(self):
+        """Tell whether to hurt once more; say now and then how far it is."""
+        kills, left = len(self.killed_at_ns), unfinished()
+        if kills % TELL_KILLS == 0:
+            print(f"{kills} kills, {self.restarts} restarts, {left} tasks left", flush=True)
+        return kills < self.plan.kills and left > 0
 
     def _kill_one(self):
         place = random.randrange(len(self.crew))
@@ -160,15 +169,22 @@ class Soak:
         self.server.start()
         self.restarts += 1
 
-    def _wait(self):
-        while unfinished():
-            time.sleep(0.1)  # As above.
+    def _wait(self, *, down_to=0):
+        """Wait until no more tasks than these are unfinished; a count is dear, so look seldom."""
+        wait_until(
+            lambda: unfinished() <= down_to,
+            seconds=LONGEST_DRAIN_SECONDS,
+            look_seconds=0.5,
+            what=f"no more than {down_to:g} tasks to be left",
+        )
 
     def _figures(self, ids, drain_seconds, calm_drain_seconds, growth):
         facts, named = Facts(self.case), ("I1 ", "I3 ", "I4 ", "I5 ")
         violations = invariants.violations(facts)
         starts = [line for line in facts.starts if line.task_id in ids]
-        recoveries = sorted(self._recoveries(starts, facts.ends)) or [0.0]
+        recoveries = sorted(self._recoveries(starts, facts.ends))
+        if not recoveries:
+            raise AssertionError("No kill met a task that ran: nothing was recovered.")
         kills = len(self.killed_at_ns)
         return Figures(
             lost=count(violations, "I1"),

@@ -16,8 +16,10 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 from django.db import connection
 
+from django_taskstore.conf import settings
 from tests.helpers import ROOT, wait_until
 
 #: A lease of three seconds, renewed each second, so that a case sees a rescue soon.
@@ -54,6 +56,7 @@ class Worker:
         environment=None,
         launcher=(),
     ):
+        self.stop_seconds = stop_seconds(arguments)
         self.log = Path(folder) / f"worker-{next(self._numbers)}.log"
         extra = {"TASKSTORE_TEST_SETTINGS": json.dumps(settings or {}), **(environment or {})}
         if failpoint is not None:
@@ -96,6 +99,20 @@ class Worker:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.process.pid, number)
 
+    def freeze(self):
+        """Stop it and all its children, so that none of them notices the time that passes."""
+        self._send_all(signal.SIGSTOP)
+
+    def thaw(self):
+        """Let it and its children go on."""
+        self._send_all(signal.SIGCONT)
+
+    def _send_all(self, number):
+        self.send(number)  # First: a stopped parent starts no further child.
+        for child in psutil.Process(self.pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.send_signal(number)
+
     def kill(self):
         """Kill the process, which cannot notice, and wait until it is gone."""
         self.send(signal.SIGKILL)
@@ -109,6 +126,13 @@ class Worker:
     def wait(self, *, seconds=60.0):
         """Wait for the end; return the exit code."""
         return self.process.wait(seconds)
+
+
+def stop_seconds(arguments):
+    """Return how long a worker with these arguments may take to stop, beside its promise."""
+    if "--shutdown-timeout" in arguments:
+        return float(arguments[arguments.index("--shutdown-timeout") + 1])
+    return float(settings.SHUTDOWN_TIMEOUT_SECONDS)
 
 
 def surroundings(ledger, port):
