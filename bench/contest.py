@@ -85,7 +85,12 @@ def play(title: str, entries: Sequence[Entry], *, repeat: int) -> Table:
         for result in table.results:
             figures = result.entry.run()
             result.rounds.append(figures)
-            said = ", ".join(f"{name} {value:,.4g}" for name, value in figures.items())
+            said = ", ".join(f"{name} {plain(value)}" for name, value in figures.items())
             where = f"{title} {number}/{repeat}: {result.entry.database}, {result.entry.label}"
             print(f"{where}: {said}", file=sys.stderr, flush=True)
     return table
+
+
+def plain(value: float) -> str:
+    """Return a figure as a person reads it: three or four digits, no exponent."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -10,7 +10,7 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-from bench.contest import Result, Table
+from bench.contest import Result, Table, plain
 
 COLOURS = {"sqlite": "#7a9e7e", "postgresql": "#33658a", "mariadb": "#c98b4e", "redis": "#a23b3b"}
 
@@ -33,6 +33,7 @@ def draw(table: Table, path: Path) -> None:
         add_bar(axes, place, result)
     axes.set_yticks(range(len(table.results)), [name_of(result) for result in table.results])
     axes.invert_yaxis()
+    axes.xaxis.set_major_formatter(lambda value, _: plain(value))
     axes.set_xlabel(first_figure(table.results[0]))
     axes.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()
@@ -48,7 +49,7 @@ def add_bar(axes: Any, place: int, result: Result) -> None:
     reach = [[middle - min(values)], [max(values) - middle]]
     colour = COLOURS.get(result.entry.database, "#888888")
     axes.barh(place, middle, xerr=reach, color=colour, ecolor="#555555", height=0.7)
-    axes.text(max(values), place, f"  {middle:,.4g}", va="center", fontsize=8)
+    axes.text(max(values), place, f"  {plain(middle)}", va="center", fontsize=8)
 
 
 def first_figure(result: Result) -> str:

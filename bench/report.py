@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import plot
-from bench.contest import Result, Table
+from bench.contest import Result, Table, plain
 
 
 def as_text(table: Table) -> str:
@@ -38,12 +38,8 @@ def row(cells: Sequence[str]) -> str:
 
 
 def number(value: float | None) -> str:
-    """Return a figure with the digits that it deserves."""
-    if value is None:
-        return ""
-    if value >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.3g}"
+    """Return a figure, or nothing where a contestant has none."""
+    return "" if value is None else plain(value)
 
 
 def as_data(tables: Sequence[Table]) -> dict[str, Any]:

@@ -20,6 +20,21 @@ def pytest_report_header(config):
     return f"database: {settings.BACKEND}"
 
 
+def pytest_collection_modifyitems(config, items):
+    """Leave out what uses no database where a run on another database has run it already."""
+    if "TASKSTORE_TEST_ONLY_DATABASE" not in os.environ:
+        return
+    repeated = [item for item in items if not uses_database(item)]
+    config.hook.pytest_deselected(items=repeated)
+    items[:] = [item for item in items if uses_database(item)]
+
+
+def uses_database(item):
+    """Tell whether a test reaches a database, in this process or in others."""
+    fixtures = {"db", "transactional_db", "django_db_modify_db_settings"}
+    return item.get_closest_marker("django_db") is not None or fixtures & set(item.fixturenames)
+
+
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(django_db_blocker):
     """Skip every test that needs the database when its server is missing; fail where CI is set."""
@@ -93,6 +108,14 @@ def seen_signals():
     yield seen
     for signal, receive in connected:
         signal.disconnect(receive)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown():
+    """Let heartbeats end while the test's database may still be used."""
+    for thread in threading.enumerate():
+        if thread.name == "taskstore-heartbeat":
+            thread.join(5)
 
 
 @pytest.fixture(autouse=True)

@@ -18,13 +18,20 @@ from django.db import connection, connections
 from django.utils import timezone
 
 from django_taskstore import TaskQueueRunner
-from django_taskstore.models import QueuedTask, TaskDefinition
+from django_taskstore.models import QueuedTask, TaskAttempt, TaskDefinition, Worker
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def wait_until(condition, *, seconds=30.0, what="the condition"):
-    """Return the condition's first true value; fail when it stays false for too long."""
+def wait_until(condition, *, seconds=30.0, look_seconds=0.02, what="the condition"):
+    """Return the condition's first true value; fail when it stays false for too long.
+
+    Args:
+        condition: called again and again.
+        seconds: when to fail.
+        look_seconds: the pause between two looks, longer where a look is dear.
+        what: names the condition in the failure.
+    """
     until = time.monotonic() + seconds
     while True:
         value = condition()
@@ -32,7 +39,7 @@ def wait_until(condition, *, seconds=30.0, what="the condition"):
             return value
         if time.monotonic() > until:
             raise AssertionError(f"Waited {seconds} s in vain for {what}.")
-        time.sleep(0.02)  # The pause between two looks, not a wait for a time.
+        time.sleep(look_seconds)  # The pause between two looks, not a wait for a time.
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,14 @@ class Ledger:
             runs[line.task_id] = (start, line.at_ns)
         return runs
 
+    def in_hand(self, pid):
+        """Return the runs, by task and claim, that a process has started and not ended."""
+        mine = {"start": set(), "end": set()}
+        for line in self.lines():
+            if line.pid == pid:
+                mine[line.what].add((line.task_id, line.claim_seq))
+        return mine["start"] - mine["end"]
+
     def interrupted(self):
         """Return how many starts came to no end."""
         return sum(self.starts().values()) - sum(self.ends().values())
@@ -87,18 +102,23 @@ class Ledger:
         return dict(counts)
 
 
+def environment_of_a_process(more):
+    """Return the variables of a process that works on the test's database."""
+    return {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "tests.settings",
+        "TASKSTORE_TEST_DB_NAME": str(connection.settings_dict["NAME"]),
+        "PYTHONPATH": str(ROOT),
+        "PYTHONUNBUFFERED": "1",
+        **more,
+    }
+
+
 class WorkerProcess:
     """A real ``taskqueue_run`` on the test's database."""
 
     def __init__(self, *arguments, ledger=None, environment=None):
-        variables = {
-            **os.environ,
-            "DJANGO_SETTINGS_MODULE": "tests.settings",
-            "TASKSTORE_TEST_DB_NAME": str(connection.settings_dict["NAME"]),
-            "PYTHONPATH": str(ROOT),
-            "PYTHONUNBUFFERED": "1",
-            **(environment or {}),
-        }
+        variables = environment_of_a_process(environment or {})
         if ledger is not None:
             variables["TASKSTORE_TEST_LEDGER"] = str(ledger.path)
         self.process = subprocess.Popen(
@@ -153,6 +173,20 @@ def add_task(alias="Noop", **columns):
     """Insert a row as it is told, past every rule of enqueue, in any status."""
     definition, _ = TaskDefinition.all_objects.get_or_create(alias=alias)
     return QueuedTask.objects.create(definition=definition, **columns)
+
+
+def add_failed(queue_name="emails", **columns):
+    """Insert a failed task with the record of its last attempt."""
+    task = add_task(queue_name=queue_name, status="failed", claim_seq=1, **columns)
+    TaskAttempt.objects.create(queued_task=task, claim_seq=1, number=1, outcome="failed")
+    return task
+
+
+def add_worker(*queues, age=timedelta(0), **columns):
+    """Insert the row of a worker that started, and was heard of last, some time ago."""
+    then = timezone.now() - age
+    facts = {"host": "web01", "pid": 7, "concurrency": 8, "started_at": then, "heartbeat_at": then}
+    return Worker.objects.create(queues=list(queues), **{**facts, **columns})
 
 
 def fresh(task):

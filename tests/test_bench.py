@@ -21,7 +21,7 @@ DATABASE = {"mysql": "mariadb"}.get(settings.BACKEND, settings.BACKEND)
 
 
 @pytest.fixture
-def measured(tmp_path):
+def measured(tmp_path, django_db_modify_db_settings):
     """Return a function that runs the benchmark and gives its results by contestant."""
 
     def run(*words):

@@ -58,6 +58,8 @@ def test_a_number_out_of_range_is_a_problem(key, value):
         ({"NOTIFY": 1}, "expected True or False"),
         ({"ADMIN_READ_ONLY": "no"}, "expected True or False"),
         ({"ERROR_HANDLER": print}, "expected a dotted path or None"),
+        ({"METRICS_TOKEN": "short"}, "16 characters or more"),
+        ({"METRICS_TOKEN": 10**20}, "16 characters or more"),
         ({"RETENTION": 5}, "expected a dict of status to seconds"),
         ({"RETENTION": {"running": 5}}, "only success, failed and canceled"),
         ({"RETENTION": {"success": -1}}, "expected seconds"),
@@ -83,3 +85,9 @@ def test_a_setting_that_is_no_dict_says_so():
         pytest.raises(InvalidSetting, match="TASKSTORE is a list, expected a dict"),
     ):
         _ = settings.MAX_CONCURRENCY
+
+
+def test_a_wrong_token_is_not_shown():
+    with override_settings(TASKSTORE={"METRICS_TOKEN": "hush"}):
+        (problem,) = problems()
+    assert "hush" not in problem

@@ -10,7 +10,7 @@ from django.db import transaction
 from django_taskstore import enqueue
 from django_taskstore.database.servers import is_file
 from django_taskstore.models import Queue
-from django_taskstore.notifier import ANYTHING, VersionWatcher
+from django_taskstore.notifier import ANYTHING, FileWatcher
 from tests.helpers import fresh, running, wait_for_threads, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -70,11 +70,11 @@ def test_a_runner_whose_stop_is_requested_ends_at_once(idle):
     wait_until(lambda: not idle.is_running, seconds=20)
 
 
-def test_the_version_of_a_file_is_watched():
+def test_the_files_of_a_database_are_watched():
     if not is_file("default"):
-        pytest.skip("only a SQLite file has a version that tells of commits")
+        pytest.skip("only SQLite keeps its rows in files of this machine")
     heard = []
-    watcher = VersionWatcher("default", heard.append)
+    watcher = FileWatcher("default", heard.append, lambda: None)
     watcher.start()
     wait_until(lambda: heard, seconds=10)
     before = len(heard)
@@ -82,4 +82,4 @@ def test_the_version_of_a_file_is_watched():
     wait_until(lambda: len(heard) > before, seconds=10)
     assert set(heard) == {ANYTHING}
     watcher.stop()
-    wait_for_threads("versionwatcher")
+    wait_for_threads("filewatcher")

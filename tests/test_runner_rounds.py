@@ -39,11 +39,12 @@ def test_a_round_is_one_transaction_that_takes_outcomes_and_claims():
     dispatcher = a_dispatcher(5)
     assert dispatcher.round() == 5
     with CaptureQueriesContext(connection) as queries:
-        assert dispatcher.round() == 20
+        # How much is claimed ahead follows the pace; on a slow machine it is nothing.
+        assert dispatcher.round() >= 5 + 5
     sql = [query["sql"] for query in queries]
     assert sum(one.startswith("COMMIT") for one in sql) == 1, sql
     updates = [one for one in sql if one.startswith("UPDATE")]
-    assert len(updates) == 2, "one for five outcomes, one for fifteen claims"
+    assert len(updates) == 2, "one for the outcomes, one for the claims"
     selects = [one for one in sql if one.startswith("SELECT")]
     assert len(selects) <= 3, "the claim and, once a second, queues and definitions"
     assert QueuedTask.objects.with_status("success").count() == 5
@@ -55,8 +56,9 @@ def test_an_idle_round_costs_one_look_a_queue():
     with CaptureQueriesContext(connection) as queries:
         assert dispatcher.round() == 0
     sql = [query["sql"] for query in queries]
-    assert not [one for one in sql if one.startswith(("UPDATE", "INSERT", "DELETE"))]
-    assert sum(one.startswith("SELECT") for one in sql) <= 2
+    writes = [one for one in sql if one.startswith(("UPDATE", "INSERT", "DELETE"))]
+    assert all("SKIP LOCKED" in one for one in writes), "a claim that finds nothing is a look"
+    assert len(sql) <= 2, sql
 
 
 def test_no_task_is_claimed_before_a_slot_is_free(add_handler):
@@ -433,6 +435,8 @@ def test_pace_claims_ahead_what_starts_within_a_tenth_of_a_second():
     pace = Pace()
     assert pace.ahead == 0, "nothing is known yet"
     pace.ended(20, seconds=0.01)
+    assert pace.ahead == 0, "the tasks may be long"
+    pace.ran(0.001)
     assert pace.ahead == 200
     for _ in range(20):
         pace.ended(10, seconds=5.0)
@@ -442,6 +446,18 @@ def test_pace_claims_ahead_what_starts_within_a_tenth_of_a_second():
     assert pace.ahead == 1_000, "there is a limit"
     pace.stalled()
     assert pace.ahead == 0
+
+
+def test_tasks_that_are_not_short_are_not_claimed_ahead():
+    """However many threads make them end often: a kill would leave more than it has threads."""
+    pace = Pace()
+    pace.ended(1_000, seconds=1.0)
+    for _ in range(40):
+        pace.ran(0.03)
+    assert pace.ahead == 0
+    for _ in range(40):
+        pace.ran(0.01)
+    assert pace.ahead == 100
 
 
 def test_the_usual_time_is_not_that_of_a_few_slow_tasks():

@@ -7,17 +7,18 @@ import uuid
 from datetime import timedelta
 
 import pytest
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.db.models.signals import post_save, pre_save
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from django_taskstore import claims, enqueue, enqueue_many, transitions
-from django_taskstore.claims.taking import waiting
-from django_taskstore.database.expressions import EACH, OneOf
-from django_taskstore.database.insertion import insert_alike
+from django_taskstore.claims.taking import take_first, waiting
+from django_taskstore.database.expressions import EACH, Given, OneOf
+from django_taskstore.database.insertion import insert_alike, insert_one
 from django_taskstore.database.statements import Prepared
 from django_taskstore.database.transactions import writing
-from django_taskstore.models import QueuedTask
+from django_taskstore.models import QueuedTask, TaskDefinition
 from django_taskstore.statuses import Status
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -49,12 +50,13 @@ def test_a_prepared_select_runs_with_any_limit():
 
 
 def test_a_claim_is_compiled_once_whatever_its_limit():
-    waiting.cache_clear()
+    for statement in (waiting, take_first):
+        statement.cache_clear()
     for limit in (1, 7, 500):
         enqueue_many("Noop", [{}] * 2)
         with writing("default"):
             claims.claim("default", limit=limit, worker=WORKER, lease_seconds=60, using="default")
-    assert waiting.cache_info().misses == 1
+    assert waiting.cache_info().misses + take_first.cache_info().misses == 1
 
 
 def test_a_prepared_update_changes_the_rows_it_is_given():
@@ -135,3 +137,65 @@ def test_a_text_that_is_not_json_is_refused_and_loses_nothing():
     with pytest.raises(DatabaseError), transaction.atomic():
         insert_alike(row, column="parameters", texts=["{}", "{no"], using="default")
     assert QueuedTask.objects.count() == 1
+
+
+@pytest.fixture
+def told():
+    """Collect what Django's signals say of saved tasks."""
+    facts = []
+
+    def hear(**kwargs):
+        facts.append({**kwargs, "instance": None})
+
+    for signal in (pre_save, post_save):
+        signal.connect(hear, sender=QueuedTask)
+    yield facts
+    for signal in (pre_save, post_save):
+        signal.disconnect(hear, sender=QueuedTask)
+
+
+def test_one_row_is_inserted_as_save_would(told):
+    definition_id = TaskDefinition.objects.get(alias="Noop").pk
+    facts = {"definition_id": definition_id, "parameters": {"n": [1, "it's"]}, "priority": 7}
+    saved, inserted = QueuedTask(**facts), QueuedTask(**facts)
+    saved.save(force_insert=True)
+    insert_one(inserted, using="default")
+    assert inserted.pk > saved.pk
+    assert (inserted._state.adding, inserted._state.db) == (False, "default")
+    rows = QueuedTask.objects.order_by("pk").values()
+    times = dict.fromkeys(("id", "run_after", "created_at", "updated_at"))
+    assert {**rows[0], **times} == {**rows[1], **times}
+    assert told[2:] == told[:2]
+
+
+def test_a_row_that_cannot_be_inserted_spoils_the_callers_transaction():
+    with transaction.atomic():
+        with pytest.raises(IntegrityError):
+            insert_one(QueuedTask(definition_id=None), using="default")
+        assert transaction.get_rollback()
+        transaction.set_rollback(True)
+    assert not QueuedTask.objects.exists()
+
+
+def test_a_prepared_select_reads_one_row_as_the_orm_does():
+    task = enqueue("Noop", {"n": [1, None]}, run_after=timedelta(hours=1))
+    names = ("id", "parameters", "run_after", "claimed_by", "queue_name")
+    statement = rows().filter(OneOf("id", EACH)).typed(*names)
+    assert statement.read_one(task.pk) == QueuedTask.objects.values(*names).get(pk=task.pk)
+    assert statement.read_one(task.pk + 1) is None
+
+
+def test_a_prepared_update_takes_values_when_it_runs():
+    first, second = enqueue("Noop"), enqueue("Noop")
+    moment = timezone.now() + timedelta(days=2)
+    statement = (
+        rows()
+        .filter(OneOf("id", EACH))
+        .update(run_after=Given("run_after"), priority=Given("priority"), details="planned")
+    )
+    assert statement.change([first.pk], run_after=moment, priority=7) == 1
+    changed, other = (QueuedTask.objects.get(pk=task.pk) for task in (first, second))
+    assert (changed.run_after, changed.priority, changed.details) == (moment, 7, "planned")
+    assert (other.priority, other.details) == (0, "")
+    with pytest.raises(KeyError):
+        statement.change([first.pk], priority=7)

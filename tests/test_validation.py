@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -15,9 +16,11 @@ from django_taskstore.exceptions import (
     TaskStoreError,
 )
 from django_taskstore.validation import (
-    json_problem,
+    Unstorable,
+    json_text,
+    output_text,
+    parameters_text,
     storable_text,
-    validate_output,
     validate_parameters,
     validate_priority,
     validate_queue_name,
@@ -137,19 +140,22 @@ def test_a_number_with_too_many_digits_is_refused():
 
 
 def test_everything_json_knows_is_taken_unchanged():
-    value = {"a": [1, -2.5, True, None, "ü 🎉", {"b": []}], "": ""}
+    value = {"a": [1, -2.5, True, None, "ü 🎉\n\r\u2028", {"b": []}], "": ""}
     assert validate_parameters(value, limit_bytes=1000) == value
+    text = parameters_text(value, limit_bytes=1000)
+    assert json.loads(text) == value
+    assert len(text.splitlines()) == 1
 
 
 def test_an_output_may_be_any_json_value():
     for value in (None, 0, False, "", [1], {"a": 1}):
-        assert validate_output(value, limit_bytes=100) == value
+        assert json.loads(output_text(value, limit_bytes=100)) == value
 
 
 @pytest.mark.parametrize("output", [{1, 2}, object(), float("nan"), "x" * 200, (1,)])
 def test_an_output_that_json_cannot_hold_is_refused(output):
     with pytest.raises(InvalidOutput, match="The output"):
-        validate_output(output, limit_bytes=100)
+        output_text(output, limit_bytes=100)
 
 
 def test_bad_input_is_both_a_store_error_and_a_value_error():
@@ -165,8 +171,9 @@ def test_bad_input_is_both_a_store_error_and_a_value_error():
 
 
 def test_the_size_counts_bytes_not_characters():
-    assert json_problem("🎉", limit_bytes=6) is None
-    assert json_problem("🎉", limit_bytes=5) is not None
+    assert json_text("🎉", limit_bytes=6) == json.dumps("🎉")
+    with pytest.raises(Unstorable, match="6 bytes of JSON"):
+        json_text("🎉", limit_bytes=5)
 
 
 def test_free_text_is_made_storable_rather_than_refused():
