@@ -61,15 +61,17 @@ def placed_on(disk):
         server.remove()
 
 
-def test_a_full_disk_only_delays(full_case, disk):
+def test_a_full_disk_only_delays(full_case, disk, tmp_path):
     """F25: outcomes that found no room are kept, and no worker ends."""
-    full_case.enqueue_many(12, "Bulky", {"seconds": 0.3, "bytes": 400_000})
+    gate = tmp_path / "gate"
+    full_case.enqueue_many(12, "Bulky", {"seconds": 0.3, "bytes": 400_000, "gate": str(gate)})
     worker = full_case.start("--concurrency", "2")
-    wait_until(full_case.ledger.ends, what="the first end")
+    wait_until(full_case.ledger.starts, what="the first start")
     disk.fill()
     filled_at = time.monotonic()
+    gate.touch()
     wait_until(
-        lambda: any(word in worker.output for word in WORDS), seconds=60, what="a word of the disk"
+        lambda: has_no_room(worker, full_case.server), seconds=60, what="a word of the disk"
     )
     wait_until(lambda: time.monotonic() > filled_at + 1.5 * LEASE_SECONDS, what="a lease to pass")
     lines = len(worker.output.splitlines())
@@ -82,8 +84,18 @@ def test_a_full_disk_only_delays(full_case, disk):
     assert QueuedTask.objects.with_status("success").count() == 12
 
 
+def has_no_room(worker, server):
+    """Tell whether the worker speaks of the disk, or the server has ended over it."""
+    return any(word in worker.output for word in WORDS) or has_ended(server)
+
+
+def has_ended(server):
+    """Tell whether a server, if there is one, runs no more."""
+    return server is not None and server.process.poll() is not None
+
+
 def start_again(server):
     """Start a server that has ended because it had no room, as an operator would."""
-    if server is not None and server.process.poll() is not None:
+    if has_ended(server):
         connection.close()
         server.start()

@@ -6,6 +6,7 @@ import ctypes
 import os
 import socket
 import time
+from pathlib import Path
 
 from django.db import connection, transaction
 from django.utils import timezone, translation
@@ -29,11 +30,13 @@ class LedgerOutput(TaskHandler):
 
 @register
 class Bulky(TaskHandler):
-    """Outputs so much that no database finds room for it in its pages."""
+    """Outputs so much that no database finds room for it in its pages, once a file is there."""
 
     def handle(self):
         write_line(self, "start")
         time.sleep(float(self.get_param("seconds", 0)))
+        while not Path(self.get_param("gate")).exists():
+            time.sleep(0.02)
         write_line(self, "end")
         return os.urandom(int(self.get_param("bytes")) // 2).hex()
 
