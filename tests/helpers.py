@@ -30,7 +30,7 @@ def wait_until(condition, *, seconds=30.0, look_seconds=0.02, what="the conditio
         condition: called again and again.
         seconds: when to fail.
         look_seconds: the pause between two looks, longer where a look is dear.
-        what: names the condition in the failure.
+        what: names the condition in the failure; a text, or a callable that gives one then.
     """
     until = time.monotonic() + seconds
     while True:
@@ -38,7 +38,8 @@ def wait_until(condition, *, seconds=30.0, look_seconds=0.02, what="the conditio
         if value:
             return value
         if time.monotonic() > until:
-            raise AssertionError(f"Waited {seconds} s in vain for {what}.")
+            told = what() if callable(what) else what
+            raise AssertionError(f"Waited {seconds} s in vain for {told}.")
         time.sleep(look_seconds)  # The pause between two looks, not a wait for a time.
 
 

@@ -44,3 +44,9 @@ def tasks_of(schedule):
     """Return the occurrences of a schedule's tasks, oldest first."""
     rows = QueuedTask.all_objects.filter(schedule=schedule).order_by("occurrence_at")
     return list(rows.values_list("occurrence_at", flat=True))
+
+
+def plans():
+    """Return what each schedule's row says, for the message of an assertion that fails."""
+    columns = ("pk", "status", "next_run_at", "execution_count", "error")
+    return "\n".join(map(str, Schedule.objects.order_by("pk").values_list(*columns)))

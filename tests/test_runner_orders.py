@@ -8,7 +8,7 @@ import pytest
 from django.test import override_settings
 from django.utils import timezone
 
-from django_taskstore import TaskQueueRunner, enqueue, enqueue_many, maintenance, rollups
+from django_taskstore import TaskQueueRunner, enqueue, enqueue_many, purging, rollups
 from django_taskstore.models import TaskStat, Worker
 from tests.helpers import fresh, running, wait_until, work_until_empty
 
@@ -104,6 +104,6 @@ def test_the_row_of_a_lost_worker_goes_after_a_day():
             host=f"h{hours}", pid=1, concurrency=1, started_at=silent, heartbeat_at=silent
         )
 
-    maintenance.tidy_up("default", budget_seconds=1)
+    purging.tidy_up("default", budget_seconds=1)
 
     assert [worker.host for worker in Worker.objects.all()] == ["h1"]

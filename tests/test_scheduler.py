@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.test import override_settings
 
-from django_taskstore import enqueue, maintenance, requeue
+from django_taskstore import enqueue, purging, requeue
 from django_taskstore.models import QueuedTask, Schedule, ScheduleRun, TaskDefinition
 from django_taskstore.recurrence import Timetable
 from django_taskstore.scheduler import run_due, set_initial_runs
@@ -213,7 +213,7 @@ def test_an_occurrence_is_not_enqueued_again_after_its_task_was_purged():
     schedule = due_schedule(since=since)
     run_due("default")
     QueuedTask.objects.update(status="success", completed_at=since - HOUR)
-    assert sum(maintenance.purge("default", status="success", older_than=MINUTE)) == 1
+    assert sum(purging.purge("default", status="success", older_than=MINUTE)) == 1
     make_due(schedule, since)
     assert run_due("default") == 0
     assert not QueuedTask.objects.exists()

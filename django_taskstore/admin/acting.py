@@ -23,7 +23,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods
 
-from django_taskstore.admin.base import StoreAdmin
+from django_taskstore.admin.base import StoreAdmin, WrittenByStore
 from django_taskstore.admin.filters import is_key
 from django_taskstore.admin.forms import fieldset_of
 from django_taskstore.admin.verbs import Tally, Verb
@@ -243,20 +243,8 @@ class VerbAdmin(StoreAdmin):
         raise NotImplementedError
 
 
-class SwitchAdmin(VerbAdmin):
+class SwitchAdmin(WrittenByStore, VerbAdmin):
     """Rows that the store itself writes and removes: people only switch them, by verbs."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Refuse: the store makes them."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse: their form is for reading."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse: tasks, workers and histories point at them."""
-        return False
 
     def has_switch_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Follow the permission to change the model, which the verbs ask for."""

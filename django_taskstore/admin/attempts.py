@@ -11,6 +11,7 @@ from django.contrib import admin
 from django.forms.models import BaseInlineFormSet
 from django.http import HttpRequest
 
+from django_taskstore.admin.base import WrittenByStore
 from django_taskstore.admin.rendering import lasted, pill
 from django_taskstore.models import TaskAttempt
 
@@ -38,7 +39,7 @@ class LatestAttempts(InlineFormSet):
         return self._latest
 
 
-class AttemptInline(TabularInline):
+class AttemptInline(WrittenByStore, TabularInline):
     """What became of each attempt that did not simply succeed."""
 
     model = TaskAttempt
@@ -52,15 +53,3 @@ class AttemptInline(TabularInline):
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Follow the task's page, which checked already."""
         return True
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse: attempts are recorded by workers."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse: attempts are recorded by workers."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse: attempts are recorded by workers."""
-        return False

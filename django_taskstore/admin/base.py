@@ -1,7 +1,7 @@
 """What all pages of this app share: who may do what, and lists that stay fast.
 
-Owns `StoreAdmin`, the capped paginator and the read-only switch. It knows no model in
-particular.
+Owns `StoreAdmin`, `WrittenByStore`, the capped paginator and the read-only switch. It knows no
+model in particular.
 """
 
 from __future__ import annotations
@@ -49,6 +49,22 @@ class CappedPaginator(CountingPaginator):
         rows: Any = self.object_list
         found: int = rows.order_by()[: MOST_COUNTED + 1].count()
         return found if found <= MOST_COUNTED else AtLeast(MOST_COUNTED)
+
+
+class WrittenByStore:
+    """What the store writes and removes itself: a form of it is for reading only."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse: the store makes it."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse: people change it by verbs, if at all."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse: tasks, workers and histories point at it."""
+        return False
 
 
 class StoreChangeList(ChangeList):

@@ -23,14 +23,12 @@ from django_taskstore.runner.mailbox import Mailbox
 from django_taskstore.runner.pool import HURRY_SECONDS, InlinePool, Pool
 from django_taskstore.runner.promoting import Promoter
 from django_taskstore.runner.slots import Slots
-from django_taskstore.runner.stopping import Stopping, left_of
+from django_taskstore.runner.stopping import LAST_SECONDS, Stopping, left_of
 from django_taskstore.runner.suspects import Suspects
 from django_taskstore.runner.vigil import Vigil
 
 #: What was claimed ahead and has not started after this goes back to its queue.
 GIVE_BACK_SECONDS = 0.5
-#: How long a runner that stops tries to give back what has not ended.
-LAST_SECONDS = 1.0
 
 
 class Dispatcher:

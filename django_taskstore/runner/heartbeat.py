@@ -20,7 +20,7 @@ from django.db import DatabaseError, connections
 from django.db.models import Exists
 from django.utils import timezone
 
-from django_taskstore import claims, maintenance, rollups, transitions
+from django_taskstore import claims, maintenance, purging, rollups, transitions
 from django_taskstore.conf import settings
 from django_taskstore.context import Reason
 from django_taskstore.database.clock import DatabaseNow, read_now
@@ -147,7 +147,7 @@ class Heartbeat(threading.Thread):
         self.obey(news.orders)
         if time.monotonic() >= self._purge_at:
             self._purge_at = time.monotonic() + PURGE_SECONDS
-            maintenance.tidy_up(self.identity.using, budget_seconds=2.0)
+            purging.tidy_up(self.identity.using, budget_seconds=2.0)
             rollups.purge(self.identity.using)
 
     def _renew(self) -> None:

@@ -13,6 +13,8 @@ from collections.abc import Callable
 GRACE_SECONDS = 0.6
 #: The same when there is no time left.
 HASTE_SECONDS = 0.1
+#: How long a runner that stops tries to give back what has not ended.
+LAST_SECONDS = 1.0
 
 
 class Stopping:

@@ -16,6 +16,7 @@ from django_taskstore import (
     enqueue,
     enqueue_many,
     maintenance,
+    purging,
     succeed,
 )
 from django_taskstore.database.transactions import repeat_on_conflict, writing
@@ -268,7 +269,7 @@ def test_everything_at_once_reaches_nobody_as_a_deadlock(caplog):
 
     def purge():
         while not stop.is_set():
-            list(maintenance.purge("default", status="success", older_than=timedelta(days=-1)))
+            list(purging.purge("default", status="success", older_than=timedelta(days=-1)))
             stop.wait(0.1)
 
     second = TaskQueueRunner(concurrency=3, poll_seconds=0.05)

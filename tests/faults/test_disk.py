@@ -70,9 +70,7 @@ def test_a_full_disk_only_delays(full_case, disk, tmp_path):
     disk.fill()
     filled_at = time.monotonic()
     gate.touch()
-    wait_until(
-        lambda: has_no_room(worker, full_case.server), seconds=60, what="a word of the disk"
-    )
+    wait_until(lambda: has_no_room(worker, full_case.server), seconds=60, what="a word of the disk")
     wait_until(lambda: time.monotonic() > filled_at + 1.5 * LEASE_SECONDS, what="a lease to pass")
     lines = len(worker.output.splitlines())
     assert lines < 5 * (time.monotonic() - worker.started_at), worker.output

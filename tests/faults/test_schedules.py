@@ -16,7 +16,7 @@ from django_taskstore.scheduler import run_due
 from tests.command_line import finish, start
 from tests.faults.harness.kills import each_second
 from tests.helpers import wait_until
-from tests.schedules import add_schedule, ago, fresh_schedule, make_due, rows_of, tasks_of
+from tests.schedules import add_schedule, ago, fresh_schedule, make_due, plans, rows_of, tasks_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.faults]
 
@@ -108,7 +108,10 @@ def test_a_runner_that_dies_while_it_enqueues_leaves_both_or_neither(case, momen
     schedule = add_schedule("FREQ=HOURLY", "LedgerOutput", start_at=begin)
     make_due(schedule, begin)
     doomed = case.launch(failpoint=f"enqueue.{moment}")
-    assert doomed.wait(seconds=60) == -9, doomed.output
+    wait_until(
+        lambda: not doomed.is_alive, seconds=60, what=lambda: f"its death: {doomed.output}{plans()}"
+    )
+    assert doomed.wait() == -9, doomed.output
     committed = [begin] if moment == "after" else []
     assert tasks_of(schedule) == committed
     assert [when for when, _, _ in rows_of(schedule)] == committed

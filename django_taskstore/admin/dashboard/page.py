@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
-from django_taskstore.admin.base import StoreAdmin
+from django_taskstore.admin.base import StoreAdmin, WrittenByStore
 from django_taskstore.admin.dashboard import panels
 from django_taskstore.admin.dashboard.chart_context import chart_context
 from django_taskstore.admin.dashboard.overview import PERIODS, Overview, overview
@@ -42,7 +42,7 @@ PARTS = {
 
 
 @admin.register(Dashboard)
-class DashboardAdmin(StoreAdmin):
+class DashboardAdmin(WrittenByStore, StoreAdmin):
     """The dashboard."""
 
     class Media:
@@ -69,18 +69,6 @@ class DashboardAdmin(StoreAdmin):
     def has_module_permission(self, request: HttpRequest) -> bool:
         """Show it in the menu to those who may see it."""
         return self.has_view_permission(request)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Refuse: it is a page."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse: it is a page."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse: it is a page."""
-        return False
 
     def page_view(self, request: HttpRequest) -> HttpResponse:
         """Show the dashboard."""

@@ -1,6 +1,6 @@
 """``manage.py taskqueue_purge``: remove finished tasks for good, in small transactions.
 
-Owns the options and the words; the removing is `maintenance`'s.
+Owns the options and the words; the removing is `purging`'s.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from django_taskstore import maintenance
+from django_taskstore import purging
 from django_taskstore.management.arguments import (
     INTERRUPTED,
     StoreCommand,
@@ -63,7 +63,7 @@ exit codes: 0 done · 1 not confirmed · 2 wrong usage · 3 database not ready �
             help="may be repeated (success)",
         )
         add_many(parser, "queue", metavar="QUEUE", meaning="only tasks of this one (all)")
-        add_batch_arguments(parser, batch=maintenance.PURGE_LIMIT)
+        add_batch_arguments(parser, batch=purging.PURGE_LIMIT)
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Count, ask, remove.
@@ -137,7 +137,7 @@ class Meant:
     def counts(self) -> dict[str, int]:
         """Count what would be removed, by status."""
         return {
-            status: maintenance.purgeable(
+            status: purging.purgeable(
                 self.using,
                 status=status,
                 older_than=self.older_than,
@@ -152,7 +152,7 @@ class Meant:
         The records of schedules' runs follow; a queue says nothing of those without a task.
         """
         for status in self.statuses:
-            for rows in maintenance.purge(
+            for rows in purging.purge(
                 self.using,
                 status=status,
                 older_than=self.older_than,
@@ -163,7 +163,7 @@ class Meant:
                 yield rows
         if self.queue_names:
             return
-        for rows in maintenance.purge_runs(self.using, older_than=self.older_than, batch=batch):
+        for rows in purging.purge_runs(self.using, older_than=self.older_than, batch=batch):
             self.runs += rows
             yield 0
 
