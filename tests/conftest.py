@@ -110,9 +110,14 @@ def seen_signals():
         signal.disconnect(receive)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_teardown():
-    """Let heartbeats end while the test's database may still be used."""
+@pytest.fixture(autouse=True)
+def _heartbeats_end_in_time(request):
+    """Let the heartbeats of runners that have ended end while the test's database may be used."""
+    reaches = {"db", "transactional_db"} & set(request.fixturenames)
+    if reaches or request.node.get_closest_marker("django_db"):
+        # Asked for here, so that it is cleaned up behind this fixture.
+        request.getfixturevalue("db")
+    yield
     for thread in threading.enumerate():
         if thread.name == "taskstore-heartbeat":
             thread.join(5)

@@ -11,9 +11,9 @@ from django.test import skipUnlessDBFeature
 
 from django_taskstore import claims, enqueue_many
 from django_taskstore.database.transactions import writing
-from django_taskstore.maintenance import purge
 from django_taskstore.models import QueuedTask
 from django_taskstore.outcomes import Outcome, record
+from django_taskstore.purging import purge
 from django_taskstore.statuses import Ending
 from tests.faults.harness.servers import lock
 
