@@ -30,16 +30,18 @@ class Project:
     Attributes:
         store: where it keeps its tasks.
         folder: for what its processes write.
+        settings: the module of its settings.
     """
 
     store: Store
     folder: Path
+    settings: str = "bench.site.settings"
 
     @property
     def environment(self) -> dict[str, str]:
         """What each process of the project needs to know."""
         return {
-            "DJANGO_SETTINGS_MODULE": "bench.site.settings",
+            "DJANGO_SETTINGS_MODULE": self.settings,
             "BENCH_DATABASE": json.dumps(self.store.entry),
         }
 

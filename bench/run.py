@@ -60,9 +60,9 @@ class Run:
                 self._projects[name] = self.make_project(name)
         return list(self._projects.values())
 
-    def make_project(self, name: str) -> Project:
-        """Make a database and a project on it."""
-        project = Project(self.make_store(STORES[name]), self.folder)
+    def make_project(self, name: str, **options: str) -> Project:
+        """Make a database and a project on it, with more of its options."""
+        project = Project(self.make_store(STORES[name]), self.folder, **options)
         project.prepare()
         return project
 

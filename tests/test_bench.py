@@ -64,6 +64,7 @@ def test_a_drain_is_of_tasks_that_were_really_done(measured):
         ("sleep", {"tasks/s"}),
         ("scale", {"tasks/s"}),
         ("memory", {"RSS MB"}),
+        ("admin", {"ms in the database", "statements", "ms of the page"}),
         ("fairness", {"tasks/s", "smallest share %"}),
     ],
 )

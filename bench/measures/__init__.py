@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import ModuleType
 
 from bench.measures import (
+    admin,
     drain,
     enqueue,
     fairness,
@@ -30,5 +31,6 @@ MEASURES: dict[str, ModuleType] = {
         scale,
         memory,
         fairness,
+        admin,
     )
 }
