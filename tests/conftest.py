@@ -41,13 +41,30 @@ def django_db_modify_db_settings(django_db_blocker):
     if settings.BACKEND == "sqlite":
         return
     try:
-        with django_db_blocker.unblock(), connections["default"]._nodb_cursor():
-            pass
+        with django_db_blocker.unblock(), connections["default"]._nodb_cursor() as cursor:
+            strangers = sessions_of_others(cursor)
     except OperationalError as error:
         reason = f"no {settings.BACKEND} server answers: {error}"
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
+    if strangers:
+        pytest.exit(f"Sessions of an earlier run still use the test database: {strangers}", 1)
+
+
+def sessions_of_others(cursor):
+    """Return who uses the test database before this run has made it.
+
+    What a killed run has started works on, and MariaDB lets the database be dropped and made
+    anew under it; PostgreSQL refuses that itself, and SQLite leaves it the removed file.
+    """
+    if settings.BACKEND != "mysql":
+        return []
+    cursor.execute(
+        "SELECT id, host, info FROM information_schema.processlist WHERE db = %s",
+        [f"test_{settings.NAME}"],
+    )
+    return list(cursor.fetchall())
 
 
 @pytest.fixture(autouse=True)
