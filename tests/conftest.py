@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 
 import pytest
@@ -13,6 +14,12 @@ from django_taskstore import definitions, signals, switchboard
 from django_taskstore.registry import registry
 
 pytest_plugins = ["django_taskstore.testing.pytest_plugin"]
+
+
+def pytest_configure():
+    """Let what tests start hear SIGINT, which a shell makes its background jobs ignore."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header(config):
