@@ -14,7 +14,7 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.utils.module_loading import import_string
 
 from django_taskstore.conf import problems, settings, tasks_api
-from django_taskstore.database.servers import isolation_warning, too_old
+from django_taskstore.database.servers import driver_warning, isolation_warning, too_old
 from django_taskstore.definitions import queue_database
 from django_taskstore.exceptions import InvalidSetting
 
@@ -79,5 +79,9 @@ def check_database(databases: Sequence[str] | None = None, **_: Any) -> list[Che
     old = too_old(using)
     if old:
         return [Error(old, id="django_taskstore.E004")]
-    warning = isolation_warning(using)
-    return [checks.Warning(warning, id="django_taskstore.W001")] if warning else []
+    warnings = {"W001": isolation_warning(using), "W002": driver_warning(using)}
+    return [
+        checks.Warning(text, id=f"django_taskstore.{number}")
+        for number, text in warnings.items()
+        if text
+    ]

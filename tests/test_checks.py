@@ -87,3 +87,13 @@ def test_repeatable_read_on_mysql_is_w001():
             cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
     assert message.id == "django_taskstore.W001"
     assert "REPEATABLE-READ" in message.msg
+
+
+@pytest.mark.django_db
+@pytest.mark.skipif(django_settings.BACKEND != "postgresql", reason="a driver of PostgreSQL")
+def test_a_driver_that_cannot_wait_for_notify_is_w002(monkeypatch):
+    monkeypatch.setattr(connection.Database, "__version__", "3.1.20")
+    (message,) = checks.check_database(databases=["default"])
+    assert message.id == "django_taskstore.W002"
+    assert "psycopg 3.1.20 cannot wake workers by NOTIFY" in message.msg
+    assert "pip install 'django-taskstore[postgresql]'" in message.msg

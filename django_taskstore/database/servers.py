@@ -70,6 +70,20 @@ def isolation_warning(using: str) -> str | None:
     )
 
 
+def driver_warning(using: str) -> str | None:
+    """Return a sentence when PostgreSQL's driver cannot wait for NOTIFY with a time limit."""
+    connection: Any = connections[using]
+    if connection.vendor != "postgresql":
+        return None
+    name, found = connection.Database.__name__, connection.Database.__version__.split()[0]
+    if name == "psycopg" and tuple(map(int, found.split(".")[:2])) >= (3, 2):
+        return None
+    return (
+        f"{name} {found} cannot wake workers by NOTIFY, so they poll as on MySQL. "
+        "Install psycopg 3.2 or newer: pip install 'django-taskstore[postgresql]'."
+    )
+
+
 def journal_warning(using: str) -> str | None:
     """Return a sentence when SQLite is not in WAL mode, where readers block writers."""
     connection = connections[using]

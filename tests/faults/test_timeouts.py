@@ -84,6 +84,22 @@ def test_a_process_is_given_up_with_its_hung_task(case, how):
 
 
 @pytest.mark.long
+def test_a_thread_that_holds_the_interpreter_loses_its_task_and_nothing_else(case):
+    """F14: its heartbeat cannot run either; another worker takes the task, the late end is void."""
+    task = case.enqueue("Greedy", {"seconds": 3 * LEASE_SECONDS})
+    greedy = case.start("--concurrency", "2")
+    case.started(task)
+    case.start()
+    row = case.ended(task)
+    assert (row.status, row.lost_count, row.claim_seq) == ("success", 1, 2)
+    wait_until(lambda: case.ledger.ends().get(task.pk, 0) == 2, seconds=120, what="the late end")
+    assert case.ended(case.enqueue("LedgerOutput")).status == "success"
+    assert greedy.stop() == 0
+    assert "lease_lost" in greedy.output
+    assert case.ended(task).updated_at == row.updated_at
+
+
+@pytest.mark.long
 def test_a_process_that_holds_the_interpreter_is_killed(case):
     """F14, F49: no thread of the child can run, so its parent ends it."""
     hung = case.enqueue("Deaf", {"how": "c"})

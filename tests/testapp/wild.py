@@ -144,6 +144,23 @@ class DeafForever(Deaf):
 
 
 @register
+class Greedy(TaskHandler):
+    """Holds the interpreter's lock for at least so many seconds, in one call into C.
+
+    Not again where it has lost a worker before.
+    """
+
+    def handle(self):
+        write_line(self, "start")
+        if not self.queued_task.lost_count:
+            began, numbers = time.perf_counter(), 10**6
+            sum(range(numbers))
+            rate = numbers / (time.perf_counter() - began)
+            sum(range(int(rate * self.get_param("seconds"))))
+        write_line(self, "end")
+
+
+@register
 class Untidy(TaskHandler):
     """Leaves the thread's connection, time zone and language otherwise than it found them."""
 

@@ -2,6 +2,7 @@
 
 TASKSTORE_TEST_FAILPOINT names a commit to die at, TASKSTORE_TEST_MUTATION a guard to leave
 out, TASKSTORE_TEST_SKEW the hours by which this machine's clock is wrong,
+TASKSTORE_TEST_STEP the seconds by which it jumps to and fro each second,
 TASKSTORE_TEST_ISOLATION a level that the project asks of its database, and
 TASKSTORE_TEST_SETTINGS holds keys of TASKSTORE as JSON. The product knows none of them.
 """
@@ -12,6 +13,7 @@ import datetime
 import json
 import os
 import sys
+import time
 
 import django
 from django.conf import settings
@@ -36,6 +38,8 @@ def main():
         mutations.MUTATIONS[name]()
     if hours := os.environ.get("TASKSTORE_TEST_SKEW"):
         skew(datetime.timedelta(hours=float(hours)))
+    if seconds := os.environ.get("TASKSTORE_TEST_STEP"):
+        step(float(seconds))
     execute_from_command_line(["manage.py", *sys.argv[1:]])
 
 
@@ -43,6 +47,17 @@ def skew(wrong_by):
     """Set the clock that Python code of this process reads; the system's stays as it is."""
     real = timezone.now
     timezone.now = lambda: real() + wrong_by
+
+
+def step(seconds):
+    """Let the wall clock that Python code of this process reads jump each second."""
+    real_now, real_time = timezone.now, time.time
+
+    def jump():
+        return seconds if int(time.monotonic()) % 2 else -seconds
+
+    timezone.now = lambda: real_now() + datetime.timedelta(seconds=jump())
+    time.time = lambda: real_time() + jump()
 
 
 if __name__ == "__main__":
