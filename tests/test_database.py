@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from django.db import (
@@ -100,6 +102,63 @@ def test_writing_takes_sqlites_write_lock_at_once():
     assert queries[0]["sql"] == "BEGIN", "other transactions keep the project's own mode"
 
 
+def held_while(work, row):
+    """Do some work in a thread while another one has locked a row, on SQLite all."""
+    held, done = threading.Event(), threading.Event()
+
+    def hold():
+        with writing("default"):
+            Queue.objects.filter(pk=row.pk).update(paused_by="holder")
+            held.set()
+            assert done.wait(30)
+
+    def meet():
+        assert held.wait(30)
+        try:
+            return work()
+        finally:
+            done.set()
+
+    return in_threads(hold, meet)[1]
+
+
+def patience_ms(new=None):
+    """Return how long this thread's connection waits for the write lock; change it before."""
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA busy_timeout" if new is None else f"PRAGMA busy_timeout = {new}")
+        return cursor.fetchone()[0]
+
+
+def test_writing_on_sqlite_waits_as_long_as_its_connection():
+    on("sqlite", "only SQLite has one writer")
+
+    def meet():
+        patience_ms(50)
+        with pytest.raises(OperationalError) as met, writing("default"):
+            pass
+        return met.value, patience_ms(), connection.in_atomic_block
+
+    error, patience, is_open = held_while(meet, row=Queue.objects.create(name="locked"))
+    assert is_conflict(error)
+    assert (patience, is_open) == (50, False)
+
+
+def test_writers_of_sqlite_take_turns():
+    """SQLite's own waiting let one of four go without while the others wrote."""
+    on("sqlite", "only SQLite has one writer")
+    first_is_done, turns = threading.Event(), [0] * 4
+
+    def write(number):
+        while turns[number] < 100 and not first_is_done.is_set():
+            with writing("default"):
+                time.sleep(0.002)  # The work of a transaction.
+            turns[number] += 1
+        first_is_done.set()
+
+    in_threads(*[partial(write, number) for number in range(4)])
+    assert min(turns) >= 25, turns
+
+
 def test_writing_inside_a_transaction_is_a_savepoint():
     with transaction.atomic():
         with pytest.raises(ZeroDivisionError), writing("default"):
@@ -131,22 +190,7 @@ def test_two_writers_who_read_first_both_succeed():
 def conflict_of_this_database():
     """Provoke a lock conflict for real and return its exception."""
     row = Queue.objects.create(name="locked")
-    held, done = threading.Event(), threading.Event()
-
-    def hold():
-        with writing("default"):
-            Queue.objects.filter(pk=row.pk).update(paused_by="holder")
-            held.set()
-            assert done.wait(30)
-
-    def meet():
-        assert held.wait(30)
-        try:
-            return met(row.pk)
-        finally:
-            done.set()
-
-    return in_threads(hold, meet)[1]
+    return held_while(lambda: met(row.pk), row=row)
 
 
 def met(pk):

@@ -21,7 +21,6 @@ from django_taskstore.claims.taking import (
     claim_expired,
     claim_next,
     claim_orphaned,
-    claims_at_once,
     has_waiting,
     looks_freely,
 )
@@ -37,7 +36,6 @@ __all__ = [
     "claim_expired",
     "claim_next",
     "claim_orphaned",
-    "claims_at_once",
     "has_waiting",
     "held_group",
     "lock",

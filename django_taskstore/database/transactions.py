@@ -9,9 +9,10 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeVar
 
-from django.db import connections, transaction
+from django.db import OperationalError, connections, transaction
 
 from django_taskstore.database.errors import is_conflict
 
@@ -19,6 +20,8 @@ Result = TypeVar("Result")
 
 CONFLICT_TRIES = 8
 LONGEST_PAUSE_SECONDS = 0.5
+#: Between two looks whether SQLite's one writer is done.
+LONGEST_LOOK_SECONDS = 0.001
 
 
 @contextmanager
@@ -38,12 +41,53 @@ def writing(using: str) -> Iterator[None]:
             yield
         return
     connection.ensure_connection()
-    mode, connection.transaction_mode = connection.transaction_mode, "IMMEDIATE"
+    # Django's own hook for how SQLite begins a transaction.
+    connection._start_transaction_under_autocommit = partial(begin_in_turn, connection)
     try:
         with transaction.atomic(using=using):
             yield
     finally:
-        connection.transaction_mode = mode
+        del connection._start_transaction_under_autocommit
+
+
+def begin_in_turn(connection: Any) -> None:
+    """Begin a transaction on SQLite, asking for the write lock about each millisecond.
+
+    SQLite itself sleeps up to 0.1 s between two looks (sqlite3_busy_timeout): of four workers
+    that wrote all the time one got nothing for seconds.
+
+    Args:
+        connection: waits as long as its ``timeout`` says.
+
+    Raises:
+        OperationalError: somebody else wrote all that time.
+    """
+    session = connection.connection
+    (patience_ms,) = session.execute("PRAGMA busy_timeout").fetchone()
+    until = time.monotonic() + patience_ms / 1000
+    session.execute("PRAGMA busy_timeout = 0")
+    try:
+        while not begins(connection, is_last=time.monotonic() >= until):
+            time.sleep(random.uniform(0, LONGEST_LOOK_SECONDS))
+    finally:
+        session.execute(f"PRAGMA busy_timeout = {patience_ms}")
+
+
+def begins(connection: Any, *, is_last: bool) -> bool:
+    """Ask for SQLite's write lock; return whether it is ours.
+
+    Raises:
+        OperationalError: this was the last time, or something else is wrong.
+    """
+    try:
+        # Closed at once: what it holds would outlive its connection.
+        with connection.cursor() as cursor:
+            cursor.execute("BEGIN IMMEDIATE")
+    except OperationalError as error:
+        if is_last or not is_conflict(error):
+            raise
+        return False
+    return True
 
 
 def repeat_on_conflict(using: str, transact: Callable[[], Result]) -> Result:

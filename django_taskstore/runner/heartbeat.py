@@ -27,6 +27,7 @@ from django_taskstore.database.clock import DatabaseNow, read_now
 from django_taskstore.database.errors import is_conflict, is_outage
 from django_taskstore.database.hygiene import drop
 from django_taskstore.database.limits import Limits
+from django_taskstore.database.transactions import writing
 from django_taskstore.executor import Execution
 from django_taskstore.models import Worker
 from django_taskstore.rollups import Recorder
@@ -240,6 +241,12 @@ def announce(identity: Identity, *, running: int) -> News:
     asked = mine.values_list("quiet_requested_at", "stop_requested_at", expired).first()
     quiet, stop, has_expired = asked or (None, None, False)
     return News(Orders(be_quiet=quiet is not None, stop=stop is not None), bool(has_expired))
+
+
+def appear(identity: Identity) -> None:
+    """Write the row of a worker that begins, in its turn where others write all the time."""
+    with writing(identity.using):
+        announce(identity, running=0)
 
 
 def withdraw(identity: Identity) -> None:

@@ -18,7 +18,7 @@ from django_taskstore.definitions import queue_database
 from django_taskstore.notifier import Watcher, watch
 from django_taskstore.runner.dispatcher import Dispatcher
 from django_taskstore.runner.exchange import ALL_QUEUES
-from django_taskstore.runner.heartbeat import Heartbeat, Identity, announce, withdraw
+from django_taskstore.runner.heartbeat import Heartbeat, Identity, appear, withdraw
 from django_taskstore.runner.notices import say_unheard
 from django_taskstore.runner.pool import HandlerThreads
 from django_taskstore.runner.warden import Warden
@@ -198,7 +198,7 @@ class TaskQueueRunner:
                 helper.start()
             tell_started(dispatcher.identity)
             with dispatcher.limits.applied():
-                dispatcher.guarded(lambda: announce(dispatcher.identity, running=0))
+                dispatcher.guarded(lambda: appear(dispatcher.identity))
                 dispatcher.work(until_empty=until_empty)
                 dispatcher.drain()
                 dispatcher.guarded(dispatcher.recorder.flush)
