@@ -108,6 +108,7 @@ def test_the_json_has_its_documented_shape(queues):
         "queued": 3,
         "scheduled": 1,
         "due": 0,
+        "waiting_exact": True,
         "paused_tasks": {"n": 0, "exact": True},
         "running": 0,
         "expired_leases": 0,

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from django_taskstore import enqueue, enqueue_many, switchboard
 from django_taskstore.models import Queue, QueuedTask, TaskAttempt, TaskDefinition, Worker
-from django_taskstore.statistics import Tally, counts, snapshot
+from django_taskstore.statistics import Tally, as_json, counts, crowds, snapshot
 from tests.helpers import add_failed, add_task, add_worker, running, wait_until, work_until_empty
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -219,3 +219,42 @@ def test_waiting_tasks_without_a_handler_are_warned_of(monkeypatch):
     assert "2 waiting tasks of Gone have no handler" in seen.warnings[0].text
     monkeypatch.setattr(counts, "STRANGERS_AMONG", 1)
     assert not snapshot("default").strangers["Gone"].exact
+
+
+def test_a_crowd_is_counted_up_to_a_bound_queue_by_queue(monkeypatch):
+    monkeypatch.setattr(crowds, "MOST_WAITING", 3)
+    queue("emails"), queue("few"), queue("later")
+    for minutes in (1, 2, 3, 4):
+        add_task(queue_name="emails", status="queued", run_after=ago(minutes=minutes))
+        add_task(queue_name="later", status="scheduled", run_after=ago(minutes=-minutes))
+    add_task(queue_name="later", status="scheduled", run_after=ago(minutes=9))
+    add_task(queue_name="few", status="queued", run_after=ago(minutes=7))
+    add_task(queue_name="few", status="running", lease_expires_at=ago(hours=-1))
+    seen = snapshot("default")
+    shown = {
+        one.name: (f"{one.queued}", f"{one.scheduled:,}", f"{one.due}", f"{one.backlog:,}")
+        for one in seen.queues
+    }
+    assert shown == {
+        "emails": ("3+", "0", "0", "3+"),
+        "few": ("1", "0", "0", "1"),
+        "later": ("0", "3+", "1", "1"),
+    }
+    assert (str(seen.totals["queued"]), str(seen.totals["scheduled"])) == ("4+", "3+")
+    emails, few, _ = seen.queues
+    assert few.running == 1
+    assert 60 <= emails.oldest_wait_seconds < 300
+    assert 420 <= few.oldest_wait_seconds < 480
+    assert "3+ tasks wait on emails" in str([warning.text for warning in seen.warnings])
+    facts = {one["name"]: one for one in as_json(seen)["queues"]}
+    assert (facts["emails"]["queued"], facts["emails"]["waiting_exact"]) == (3, False)
+    assert (facts["few"]["queued"], facts["few"]["waiting_exact"]) == (1, True)
+    assert facts["later"]["waiting_exact"] is False
+
+
+def test_what_just_reaches_the_bound_is_no_crowd(monkeypatch):
+    monkeypatch.setattr(crowds, "MOST_WAITING", 3)
+    queue("emails")
+    for _ in range(3):
+        add_task(queue_name="emails")
+    assert str(snapshot("default").totals["queued"]) == "3"

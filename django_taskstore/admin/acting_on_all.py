@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods
 
 from django_taskstore import bulk
 from django_taskstore.admin.acting import MOST_AT_ONCE, MOST_LISTED, VerbAdmin
-from django_taskstore.admin.base import MOST_COUNTED, AtLeast
+from django_taskstore.admin.base import MOST_COUNTED
 from django_taskstore.admin.filters import TASK_FILTERS, is_key, selection_of
 from django_taskstore.admin.forms import fieldset_of
 from django_taskstore.admin.reach import look, reach_of
@@ -26,7 +26,7 @@ from django_taskstore.admin.verbs import Verb
 from django_taskstore.claims import rows
 from django_taskstore.models import BulkOperation
 from django_taskstore.selection import Selection
-from django_taskstore.statistics import live_workers_of
+from django_taskstore.statistics import AtLeast, live_workers_of
 
 #: What an address may hold beside filters without changing which rows are meant.
 HARMLESS = {"q", "p", "o", "all", "before", "e"}

@@ -20,6 +20,7 @@ from django.urls import reverse
 from django.utils.text import capfirst
 
 from django_taskstore.conf import settings
+from django_taskstore.statistics import AtLeast
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
@@ -31,13 +32,6 @@ else:
 #: Above both list_per_page and list_max_show_all: at or below them the list would drop its
 #: LIMIT and load the whole table.
 MOST_COUNTED = 10_000
-
-
-class AtLeast(int):
-    """A count that was given up: it prints as ``10,000+``."""
-
-    def __str__(self) -> str:
-        return f"{int(self):,}+"
 
 
 class CappedPaginator(CountingPaginator):

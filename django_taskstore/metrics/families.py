@@ -54,7 +54,7 @@ def now(seen: Snapshot) -> Iterator[Family]:
     each: dict[str, tuple[str, Callable[[QueueState], float]]] = {
         "backlog": (
             "Tasks that would run now if a worker took them.",
-            lambda state: state.backlog,
+            lambda state: int(state.backlog),
         ),
         "oldest_wait_seconds": (
             "How long the oldest of them has waited; 0 when none waits.",

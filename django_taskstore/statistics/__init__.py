@@ -10,6 +10,7 @@ from django_taskstore.statistics.health import Demands, Health, Problem, health
 from django_taskstore.statistics.json_form import as_json
 from django_taskstore.statistics.snapshot import live_workers_of, snapshot
 from django_taskstore.statistics.states import (
+    AtLeast,
     QueueState,
     Snapshot,
     StatusWarning,
@@ -18,6 +19,7 @@ from django_taskstore.statistics.states import (
 )
 
 __all__ = [
+    "AtLeast",
     "Demands",
     "Health",
     "Problem",

@@ -1,9 +1,9 @@
 """Counting tasks by queue so that it stays cheap beside millions of finished rows.
 
 Owns the statements of a snapshot, few whatever the number of queues. What an index serves
-is counted exactly. Failed tasks are found by their attempt records, paused
-ones among the newest rows, and beyond a bound the count is a lower bound and says so.
-Statuses are literals so that the partial indexes serve.
+is counted exactly, unless it is a crowd (`crowds`). Failed tasks are found by their attempt
+records, paused ones among the newest rows, and beyond a bound the count is a lower bound and
+says so. Statuses are literals so that the partial indexes serve.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db.models import (
+    Case,
     Count,
     DateTimeField,
     Exists,
@@ -24,6 +25,7 @@ from django.db.models import (
     QuerySet,
     Subquery,
     Value,
+    When,
 )
 from django.db.models.functions import Cast
 
@@ -32,6 +34,7 @@ from django_taskstore.database.clock import DatabaseNow, read_now
 from django_taskstore.database.expressions import Literal
 from django_taskstore.models import Queue, TaskAttempt, TaskDefinition
 from django_taskstore.registry import registry
+from django_taskstore.statistics import crowds
 from django_taskstore.statistics.states import Tally
 from django_taskstore.statuses import Status
 
@@ -83,12 +86,14 @@ class Bounds:
         tasks: the newest tasks.
         records: the newest attempt records.
         has_strangers: whether a definition has no handler here.
+        is_crowded: whether more waits than is counted at once.
     """
 
     now: datetime
     tasks: Window
     records: Window
     has_strangers: bool
+    is_crowded: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,17 +124,23 @@ def queues_and_bounds(using: str) -> tuple[list[Queue], Bounds]:
     }
     found = Queue.objects.using(using).order_by("name")
     queues: list[Any] = list(
-        found.annotate(now=DatabaseNow(), has_strangers=Exists(unserved(using)), **ends)
+        found.annotate(
+            now=DatabaseNow(),
+            has_strangers=Exists(unserved(using)),
+            is_crowded=Case(When(crowds.is_reached(using), then=1), default=0),
+            **ends,
+        )
     )
     if not queues:
         nothing = Window(0, is_whole=True)
-        return [], Bounds(read_now(using), nothing, nothing, has_strangers=False)
+        return [], Bounds(read_now(using), nothing, nothing, has_strangers=False, is_crowded=False)
     one = queues[0]
     return queues, Bounds(
         one.now,
         window(one.newest_task or 0, one.eldest_task or 0, PAUSED_AMONG),
         window(one.newest_record or 0, one.eldest_record or 0, FAILED_AMONG),
         one.has_strangers,
+        bool(one.is_crowded),
     )
 
 
@@ -145,8 +156,9 @@ def survey(names: Sequence[str], bounds: Bounds, using: str) -> Survey:
     of all of it.
     """
     found: dict[str, dict[str, Group]] = defaultdict(dict)
+    counted = crowds.bounded if bounds.is_crowded else int
     for kind, name, n, late, oldest in union(names, bounds, using):
-        found[kind][name] = Group(n, late, oldest)
+        found[kind][name] = Group(counted(n), counted(late), oldest)
     indexed = (Status.QUEUED, Status.SCHEDULED, Status.RUNNING)
     return Survey(
         {(kind, name): found[kind].get(name, Group()) for kind in indexed for name in names},
@@ -176,15 +188,20 @@ def union(names: Sequence[str], bounds: Bounds, using: str) -> Any:
     records = TaskAttempt.objects.using(using).filter(pk__gt=bounds.records.bottom)
     failed = records.annotate(queue_name=Subquery(own.order_by().values("queue_name")))
     paused = mine.filter(pk__gt=bounds.tasks.bottom, status=Status.PAUSED)
-    arms = (
-        arm(mine.filter(status=Literal(Status.SCHEDULED)), Status.SCHEDULED, Min("run_after"), due),
+    arms = [
         arm(mine.filter(status=Literal(Status.RUNNING)), Status.RUNNING, late=expired),
         arm(paused, Status.PAUSED),
         arm(failed, Status.FAILED),
-    )
-    queued = arm(mine.filter(status=Literal(Status.QUEUED)), Status.QUEUED, Min("run_after"))
+    ]
+    if bounds.is_crowded and len(names) <= crowds.MOST_QUEUES:
+        arms += crowds.arms(names, bounds.now, using)
+    else:
+        later = mine.filter(status=Literal(Status.SCHEDULED))
+        arms.append(arm(later, Status.SCHEDULED, Min("run_after"), due))
+        queued = mine.filter(status=Literal(Status.QUEUED))
+        arms.append(arm(queued, Status.QUEUED, Min("run_after")))
     # The model's own order names a column that the union does not have.
-    return queued.union(*arms, all=True).order_by()
+    return arms[0].union(*arms[1:], all=True).order_by()
 
 
 def arm(found: Any, kind: Status, oldest: Any = NEVER, late: Any = NONE) -> Any:

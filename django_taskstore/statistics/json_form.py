@@ -48,6 +48,7 @@ def queue_json(state: QueueState) -> dict[str, Any]:
         "queued": state.queued,
         "scheduled": state.scheduled,
         "due": state.due,
+        "waiting_exact": state.is_exact,
         "paused_tasks": tally_json(state.paused),
         "running": state.running,
         "expired_leases": state.expired,

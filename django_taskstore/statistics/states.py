@@ -14,6 +14,21 @@ from django_taskstore.models import Queue
 ALL_QUEUES = "*"
 
 
+class AtLeast(int):
+    """A count that was given up: it prints as ``10,000+``."""
+
+    def __str__(self) -> str:
+        return f"{int(self):,}+"
+
+    def __format__(self, spec: str) -> str:
+        return f"{int(self):{spec}}+"
+
+    def __add__(self, other: int) -> AtLeast:
+        return AtLeast(int(self) + int(other))
+
+    __radd__ = __add__
+
+
 @dataclass(frozen=True, slots=True)
 class Tally:
     """A number of rows.
@@ -31,6 +46,11 @@ class Tally:
 
     def __str__(self) -> str:
         return f"{self.n:,}{'' if self.exact else '+'}"
+
+
+def tally_of(n: int | Tally) -> Tally:
+    """Return a count as one that knows whether it is exact."""
+    return n if isinstance(n, Tally) else Tally(int(n), not isinstance(n, AtLeast))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +78,8 @@ class QueueState:
     """One queue.
 
     Attributes:
-        queued: tasks that a worker may claim.
-        scheduled: tasks that wait for their time.
+        queued: tasks that a worker may claim; `AtLeast` where they are too many to count.
+        scheduled: tasks that wait for their time; likewise.
         due: scheduled tasks whose time has come; a worker queues them within a second.
         paused: tasks that are paused themselves.
         running: tasks that are claimed.
@@ -92,6 +112,11 @@ class QueueState:
     def is_paused(self) -> bool:
         """Whether claims are stopped."""
         return self.paused_at is not None
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether all that waits was counted."""
+        return not any(isinstance(n, AtLeast) for n in (self.queued, self.scheduled))
 
     @property
     def backlog(self) -> int:
@@ -132,6 +157,5 @@ class Snapshot:
         sums: dict[str, Tally] = {}
         for name in ("queued", "scheduled", "paused", "running", "failed"):
             counts = (getattr(queue, name) for queue in self.queues)
-            tallies = (n if isinstance(n, Tally) else Tally(n) for n in counts)
-            sums[name] = sum(tallies, Tally())
+            sums[name] = sum(map(tally_of, counts), Tally())
         return sums

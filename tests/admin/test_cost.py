@@ -28,7 +28,7 @@ from django_taskstore.models import (
     Worker,
 )
 from django_taskstore.selection import Selection
-from django_taskstore.statistics import counts, troubles
+from django_taskstore.statistics import counts, crowds, troubles
 from tests.admin_pages import (
     BULK,
     DASHBOARD,
@@ -73,6 +73,7 @@ def bounds(monkeypatch):
         (counts, "PAUSED_AMONG"),
         (counts, "FAILED_AMONG"),
         (counts, "STRANGERS_AMONG"),
+        (crowds, "MOST_WAITING"),
         (troubles, "FAILED_AMONG"),
     ):
         monkeypatch.setattr(module, name, small)

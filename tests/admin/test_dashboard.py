@@ -19,10 +19,12 @@ from django_taskstore.admin.dashboard import overview
 from django_taskstore.claims import claim_next
 from django_taskstore.models import TaskAttempt, TaskDefinition
 from django_taskstore.outcomes import fail
+from django_taskstore.statistics import crowds
 from tests.admin_numbers import counted, tile_of, worker_row
 from tests.admin_pages import (
     HOME,
     LIVE,
+    QUEUES,
     STATS,
     client_of,
     definition,
@@ -123,6 +125,15 @@ def test_queues_have_their_numbers_and_a_switch(client):
 
     assert (row.state.queued, row.per_minute, row.failed) == (1, "2.0", "20 %")
     assert client.get(row.switch_url).status_code == 200
+
+
+def test_more_than_a_page_counts_is_shown_as_at_least(client, monkeypatch):
+    monkeypatch.setattr(crowds, "MOST_WAITING", 2)
+    for _ in range(3):
+        enqueue("Noop", queue_name="emails")
+    assert str(tile_of(client, "Queued").value) == "2+"
+    for page in (HOME, f"{QUEUES}_changelist"):
+        assert ">2+</a>" in client.get(url(page)).content.decode()
 
 
 def test_the_page_costs_at_most_twelve_queries_cold(client):
