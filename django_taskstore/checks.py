@@ -79,9 +79,8 @@ def check_database(databases: Sequence[str] | None = None, **_: Any) -> list[Che
     old = too_old(using)
     if old:
         return [Error(old, id="django_taskstore.E004")]
-    warnings = {"W001": isolation_warning(using), "W002": driver_warning(using)}
-    return [
-        checks.Warning(text, id=f"django_taskstore.{number}")
-        for number, text in warnings.items()
-        if text
-    ]
+    warnings = {
+        "django_taskstore.W001": isolation_warning(using),
+        "django_taskstore.W002": driver_warning(using),
+    }
+    return [checks.Warning(text, id=name) for name, text in warnings.items() if text]
