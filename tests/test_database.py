@@ -6,7 +6,6 @@ import sqlite3
 import threading
 import time
 from datetime import UTC, datetime, timedelta
-from functools import partial
 
 import pytest
 from django.db import (
@@ -143,20 +142,24 @@ def test_writing_on_sqlite_waits_as_long_as_its_connection():
     assert (patience, is_open) == (50, False)
 
 
-def test_writers_of_sqlite_take_turns():
-    """SQLite's own waiting let one of four go without while the others wrote."""
+def test_a_writer_of_sqlite_looks_about_each_millisecond(monkeypatch):
+    """SQLite's own waiting sleeps up to 0.1 s: of four busy workers one then went without."""
     on("sqlite", "only SQLite has one writer")
-    first_is_done, turns = threading.Event(), [0] * 4
+    pauses, sleep = [], time.sleep
 
-    def write(number):
-        while turns[number] < 100 and not first_is_done.is_set():
-            with writing("default"):
-                time.sleep(0.002)  # The work of a transaction.
-            turns[number] += 1
-        first_is_done.set()
+    def nap(seconds):
+        pauses.append(seconds)
+        sleep(seconds)
 
-    in_threads(*[partial(write, number) for number in range(4)])
-    assert min(turns) >= 25, turns
+    def meet():
+        patience_ms(500)
+        with pytest.raises(OperationalError), writing("default"):
+            pass
+
+    monkeypatch.setattr(time, "sleep", nap)
+    held_while(meet, row=Queue.objects.create(name="locked"))
+    assert len(pauses) >= 10
+    assert max(pauses) <= 0.001
 
 
 def test_writing_inside_a_transaction_is_a_savepoint():

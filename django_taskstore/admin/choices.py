@@ -43,7 +43,9 @@ def read_names() -> Mapping[str, Choices]:
     definitions = arm(TaskDefinition.all_objects.all(), "definition", "pk", "alias")
     schedules = arm(Schedule.objects.all(), "schedule", "pk", "name")
     found: dict[str, Choices] = defaultdict(list)
-    for kind, value, name in queues.union(definitions, schedules, all=True)[:MOST_READ]:
+    # No order: since Django 6.1 the model's own would name a column that the union lacks.
+    union = queues.union(definitions, schedules, all=True).order_by()
+    for kind, value, name in union[:MOST_READ]:
         found[kind].append((value, name))
     return {kind: sorted(pairs, key=lambda pair: pair[1]) for kind, pairs in found.items()}
 
