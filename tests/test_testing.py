@@ -281,6 +281,15 @@ def test_travel_makes_schedules_due(weekly):
     assert timedelta(days=6) < weekly.next_run_at - moment < timedelta(days=8)
 
 
+def test_travel_arrives_though_the_databases_clock_is_a_little_late(weekly, monkeypatch):
+    real_now = timezone.now
+    monkeypatch.setattr(timezone, "now", lambda: real_now() + timedelta(microseconds=900))
+    for _ in range(5):
+        weekly.refresh_from_db()
+        with travel(weekly.next_run_at):
+            assert len(run_schedules()) == 1
+
+
 def test_a_long_journey_leaves_missed_occurrences_to_their_policy(weekly):
     with travel(weekly.next_run_at + timedelta(days=30)):
         assert len(run_schedules()) == 1

@@ -38,12 +38,11 @@ def is_reached(using: str) -> Q:
     The names let MySQL, whose claim index holds every status, walk only what waits.
     """
     names = Queue.objects.using(using).values("name")
-    looks = (
+    queued, scheduled = (
         Exists(waiting(status, using).filter(queue_name__in=names)[MOST_WAITING:])
         for status in WAITING
     )
-    first, second = looks
-    return Q(first) | Q(second)
+    return Q(queued) | Q(scheduled)
 
 
 def waiting(status: Status, using: str) -> QuerySet[QueuedTask]:

@@ -15,6 +15,9 @@ from django.utils import timezone
 
 from django_taskstore.database.clock import DueNow
 
+#: SQLite's clock counts whole milliseconds (SQLite, Date And Time Functions: %f), and so is late.
+TICK = timedelta(milliseconds=1)
+
 
 @contextmanager
 def travel(to: datetime | timedelta) -> Iterator[None]:
@@ -27,7 +30,7 @@ def travel(to: datetime | timedelta) -> Iterator[None]:
         to: an aware datetime, or a timedelta from now; the past is as good.
     """
     real_now = timezone.now
-    distance = to if isinstance(to, timedelta) else to - real_now()
+    distance = to if isinstance(to, timedelta) else to - real_now() + TICK
     earlier = DueNow.shift
 
     def now() -> datetime:
