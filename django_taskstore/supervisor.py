@@ -36,6 +36,8 @@ WELL_AFTER_SECONDS = 60.0
 USAGE, NOT_READY, RELEASED, HELD_UP = 2, 3, 4, 6
 #: What a child that can still act may take to leave before its parent ends it.
 KILL_MARGIN_SECONDS = 2.5
+#: What a child says on its line when it leaves in order; a handler's `os._exit(0)` does not.
+FAREWELL = b"end"
 
 
 @dataclass
@@ -48,6 +50,7 @@ class Child:
     deaths: int = 0
     line: socket.socket | None = None
     kill_at: float | None = None
+    took_leave: bool = False
     done: bool = False
 
 
@@ -124,7 +127,7 @@ class Supervisor:
     def _start(self, child: Child) -> None:
         child.line, theirs = socket.socketpair()
         child.line.setblocking(False)  # noqa: FBT003 - the socket module's own signature
-        child.started_at, child.kill_at = time.monotonic(), None
+        child.started_at, child.kill_at, child.took_leave = time.monotonic(), None, False
         child.process = subprocess.Popen(
             [sys.executable, "-m", "django", "taskqueue_run", *self.arguments, "--supervised"],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
@@ -137,20 +140,28 @@ class Supervisor:
 
     def _listen(self, child: Child) -> None:
         """Kill a child that has passed its own deadline: none of its threads can run."""
-        with contextlib.suppress(BlockingIOError):
-            while child.line is not None and (said := child.line.recv(4096)):
-                child.kill_at = float(said.split()[-1]) or None
+        self._hear(child)
         if child.process and child.kill_at and time.monotonic() > child.kill_at:
             logger.error("Worker process %s is held by a task past its timeout.", child.process.pid)
             child.process.kill()
+
+    def _hear(self, child: Child) -> None:
+        """Read what a child has said: its deadline, or its farewell."""
+        with contextlib.suppress(OSError):
+            while child.line is not None and (said := child.line.recv(4096)):
+                last = said.split()[-1]
+                child.took_leave = last == FAREWELL
+                child.kill_at = None if child.took_leave else float(last) or None
 
     def _ended(self, child: Child, code: int) -> None:
         lived_seconds = time.monotonic() - child.started_at
         pid = child.process.pid if child.process else 0
         child.process = None
+        self._hear(child)
         if child.line is not None:
             child.line.close()
-        if code in (0, RELEASED) and (self._signals or not self.recycles):
+        is_in_order = code in (0, RELEASED) and (child.took_leave or self._signals > 0)
+        if is_in_order and (self._signals or not self.recycles):
             child.done, self._exit_code = True, max(self._exit_code, code)
         elif self._signals:
             child.done, self._exit_code = True, max(self._exit_code, RELEASED)
@@ -162,7 +173,7 @@ class Supervisor:
             self._start_again(child, code, pid, lived_seconds)
 
     def _start_again(self, child: Child, code: int, pid: int, lived_seconds: float) -> None:
-        if code in (0, HELD_UP):
+        if code == HELD_UP or (code == 0 and child.took_leave):
             return
         child.deaths = 1 if lived_seconds > WELL_AFTER_SECONDS else child.deaths + 1
         pause_seconds = min(LONGEST_PAUSE_SECONDS, 0.5 * 2.0 ** (child.deaths - 1))
@@ -207,6 +218,11 @@ class Leash:
             kill_at = 0.0 if held_at is None else held_at + KILL_MARGIN_SECONDS
             with contextlib.suppress(OSError):
                 os.write(0, b"%.3f\n" % kill_at)
+
+    def take_leave(self) -> None:
+        """Say that this process ends in order."""
+        with contextlib.suppress(OSError):
+            os.write(0, FAREWELL + b"\n")
 
     def watch_parent(self, request_stop: Callable[[], Any]) -> None:
         """Stop this worker when its supervisor is gone, however that ended.

@@ -64,6 +64,8 @@ class Work:
                 self.runner.join(LOOK_SECONDS)
                 self._look()
         self._end_schedules()
+        if self.leash is not None:
+            self.leash.take_leave()
         if self.runner.is_running:
             say("Not all could be recorded in time: such tasks start again when leases expire.")
         if self.runner.held:

@@ -70,3 +70,13 @@ def test_wrong_usage_ends_the_parent_with_its_code(ledger):
         code, output = parent.wait()
     assert code == 2
     assert "Queue name" in output
+
+
+def test_a_child_that_a_handler_ended_with_0_is_replaced(case):
+    """It has not taken leave, so it has died: of two children each is replaced."""
+    poison = case.enqueue("Poison", {"how": "exit"})
+    parent = case.start("--processes", "2")
+    row = case.ended(poison)
+    assert (row.status, row.lost_count) == ("failed", 3)
+    assert case.ended(case.enqueue("LedgerOutput")).status == "success"
+    assert parent.stop() == 0
