@@ -149,9 +149,11 @@ class Supervisor:
         """Read what a child has said: its deadline, or its farewell."""
         with contextlib.suppress(OSError):
             while child.line is not None and (said := child.line.recv(4096)):
-                last = said.split()[-1]
-                child.took_leave = last == FAREWELL
-                child.kill_at = None if child.took_leave else float(last) or None
+                for word in said.split():
+                    if word == FAREWELL:
+                        child.took_leave = True
+                    else:
+                        child.kill_at = float(word) or None
 
     def _ended(self, child: Child, code: int) -> None:
         lived_seconds = time.monotonic() - child.started_at
