@@ -89,9 +89,9 @@ class Supervisor:
         """Supervise until all children are done; return the exit code."""
         try:
             while not all(child.done for child in self.children):
-                self._pass_signals_on()
                 for child in self.children:
                     self._look_after(child)
+                self._pass_signals_on()
                 time.sleep(LOOK_SECONDS)
         finally:
             self._kill_all()
@@ -115,7 +115,7 @@ class Supervisor:
         if child.done:
             return
         if child.process is None:
-            if self._signals:
+            if self._is_stopping:
                 child.done = True
             elif time.monotonic() >= child.start_at:
                 self._start(child)
@@ -162,17 +162,27 @@ class Supervisor:
         self._hear(child)
         if child.line is not None:
             child.line.close()
-        is_in_order = code in (0, RELEASED) and (child.took_leave or self._signals > 0)
-        if is_in_order and (self._signals or not self.recycles):
+        if self._is_stopping:
+            child.done, self._exit_code = True, max(self._exit_code, self._stopped_with(code))
+        elif code in (0, RELEASED) and child.took_leave and not self.recycles:
             child.done, self._exit_code = True, max(self._exit_code, code)
-        elif self._signals:
-            child.done, self._exit_code = True, max(self._exit_code, RELEASED)
         elif code in (USAGE, NOT_READY) and not child.deaths:
             self._exit_code = code
             child.done = True
             self.request_stop()
         else:
             self._start_again(child, code, pid, lived_seconds)
+
+    @property
+    def _is_stopping(self) -> bool:
+        """Tell whether children have been told: what died before that has died, not stopped."""
+        return self._passed_on > 0
+
+    def _stopped_with(self, code: int) -> int:
+        """Return the exit code that a child's end after the signal means."""
+        if code == -signal.SIGTERM and self._passed_on == 1:
+            return 0  # It was still starting: a child takes the signal over before it claims.
+        return code if code in (0, RELEASED) else RELEASED
 
     def _start_again(self, child: Child, code: int, pid: int, lived_seconds: float) -> None:
         if code == HELD_UP or (code == 0 and child.took_leave):

@@ -6,6 +6,7 @@ import os
 import signal
 from pathlib import Path
 
+import psutil
 import pytest
 
 from django_taskstore import enqueue
@@ -80,3 +81,28 @@ def test_a_child_that_a_handler_ended_with_0_is_replaced(case):
     assert (row.status, row.lost_count) == ("failed", 3)
     assert case.ended(case.enqueue("LedgerOutput")).status == "success"
     assert parent.stop() == 0
+
+
+def test_a_stop_that_meets_starting_children_is_a_stop_in_order(case):
+    """They have claimed nothing yet, so the parent must not say that tasks were given back."""
+    parent = case.start("--processes", "2")
+    started = wait_until(lambda: children_of(parent), what="the children")
+    assert parent.stop() == 0
+    assert not any(map(is_alive, started))
+    assert living() == []
+
+
+def test_a_child_that_died_before_the_stop_has_died(case):
+    """Its parent may only see it after the signal: the stop of the other is in order."""
+    parent = case.start("--processes", "2", "--unstuck-minutes", "0.05")
+    wait_until(lambda: len(living()) == 2, what="two working children")
+    parent.send(signal.SIGSTOP)
+    os.kill(children_of(parent)[0], signal.SIGKILL)
+    parent.send(signal.SIGTERM)
+    parent.send(signal.SIGCONT)
+    assert parent.wait() == 0
+
+
+def children_of(worker):
+    """Return the process ids of a parent's children."""
+    return [child.pid for child in psutil.Process(worker.pid).children()]
