@@ -66,6 +66,7 @@ def test_a_drain_is_of_tasks_that_were_really_done(measured):
         ("memory", {"RSS MB"}),
         ("admin", {"ms in the database", "statements", "ms of the page"}),
         ("fairness", {"tasks/s", "smallest share %"}),
+        ("schedules", {"occurrences/s"}),
     ],
 )
 @pytest.mark.django_db(transaction=True)

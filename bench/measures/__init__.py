@@ -15,6 +15,7 @@ from bench.measures import (
     logging,
     memory,
     scale,
+    schedules,
     sleep,
 )
 
@@ -32,5 +33,6 @@ MEASURES: dict[str, ModuleType] = {
         memory,
         fairness,
         admin,
+        schedules,
     )
 }

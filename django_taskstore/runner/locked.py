@@ -18,6 +18,8 @@ from django_taskstore.outcomes import Outcome
 logger = logging.getLogger("django_taskstore.worker")
 
 AGAIN_SECONDS = 0.2
+#: The try at which a lock is worth a line: a heartbeat, too, locks its rows for a moment.
+TOLD_AT = 2
 
 
 class Locked:
@@ -26,7 +28,7 @@ class Locked:
     def __init__(self) -> None:
         self._outcomes: list[Outcome] = []
         self._again_at = math.inf
-        self._told: set[Claim] = set()
+        self._tries: dict[Claim, int] = {}
 
     @property
     def pause_seconds(self) -> float:
@@ -50,9 +52,10 @@ class Locked:
             self._outcomes += outcomes
             self._again_at = time.monotonic() + AGAIN_SECONDS
         for outcome in outcomes:
-            if outcome.claim not in self._told:
+            tries = self._tries[outcome.claim] = self._tries.get(outcome.claim, 0) + 1
+            if tries == TOLD_AT:
                 say_locked(outcome)
-        self._told = set(self.claims())
+        self._tries = {claim: self._tries[claim] for claim in self.claims()}
 
 
 def divide(outcomes: list[Outcome]) -> tuple[list[Outcome], list[Outcome]]:

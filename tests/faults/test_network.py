@@ -29,12 +29,14 @@ OUTCOME = rb"(UPDATE|STRAIGHT_JOIN) [\"`]?django_taskstore_queuedtask[^;]*comple
 HEARTBEAT = rb"heartbeat_at"
 
 
-def test_a_zombies_outcome_is_rejected(case):
+def test_a_zombies_outcome_is_rejected(case, tmp_path):
     """F9: a stopped worker wakes up after another one has run its task."""
-    task = case.enqueue("LedgerOutput", {"seconds": 1})
+    gate = tmp_path / "gate"
+    task = case.enqueue("LedgerOutput", {"gate": str(gate)})
     zombie = case.start()
     case.started(task)
     zombie.send(signal.SIGSTOP)
+    gate.touch()
     case.start()
     row = case.ended(task)
     zombie.send(signal.SIGCONT)
@@ -45,18 +47,20 @@ def test_a_zombies_outcome_is_rejected(case):
 
 
 @pytest.mark.long
-def test_a_frozen_tree_of_processes_loses_its_tasks_and_nothing_else(case):
+def test_a_frozen_tree_of_processes_loses_its_tasks_and_nothing_else(case, tmp_path):
     """F11: parent and children stop, as a frozen container does, for more than three leases.
 
     SIGSTOP for each of them stands for the freezer of a cgroup, which not every machine lets a
     test write.
     """
     frozen = case.start("--processes", "2", "--concurrency", "1")
-    tasks = [case.enqueue("LedgerOutput", {"seconds": 2}) for _ in range(2)]
+    gate = tmp_path / "gate"
+    tasks = [case.enqueue("LedgerOutput", {"gate": str(gate)}) for _ in range(2)]
     for task in tasks:
         case.started(task)
     frozen.freeze()
     frozen_at = time.monotonic()
+    gate.touch()
     helper = case.start()
     for task in tasks:
         assert case.ended(task).lost_count == 1

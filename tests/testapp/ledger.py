@@ -1,4 +1,7 @@
-"""The ledger: a file outside the database where handlers say that they start and end."""
+"""The ledger: a file outside the database where handlers say that they start and end.
+
+What they do in between takes as long as a test says.
+"""
 
 from __future__ import annotations
 
@@ -18,3 +21,11 @@ def write_line(handler, what):
         os.write(descriptor, line.encode())
     finally:
         os.close(descriptor)
+
+
+def take_time(handler):
+    """Sleep for the parameter "seconds", and then until the file "gate" is there, if any."""
+    time.sleep(float(handler.get_param("seconds", 0)))
+    gate = handler.get_param("gate")
+    while gate and not Path(gate).exists():
+        time.sleep(0.02)

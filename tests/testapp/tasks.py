@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 from django import forms
 
 from django_taskstore import Cancel, Retry, Snooze, TaskHandler, register
 from tests.testapp import wild  # noqa: F401 - registers its handlers
-from tests.testapp.ledger import write_line
+from tests.testapp.ledger import take_time, write_line
 from tests.testapp.models import Effect
 
 
@@ -35,11 +34,11 @@ class Noop(TaskHandler):
 
 @register
 class Ledger(TaskHandler):
-    """Writes start and end to a file outside the database, and sleeps in between."""
+    """Writes start and end to a file outside the database, and takes its time in between."""
 
     def handle(self):
         write_line(self, "start")
-        time.sleep(float(self.get_param("seconds", 0)))
+        take_time(self)
         write_line(self, "end")
 
 

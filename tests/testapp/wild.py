@@ -6,13 +6,12 @@ import ctypes
 import os
 import socket
 import time
-from pathlib import Path
 
 from django.db import connection, transaction
 from django.utils import timezone, translation
 
 from django_taskstore import TaskHandler, register
-from tests.testapp.ledger import write_line
+from tests.testapp.ledger import take_time, write_line
 from tests.testapp.models import Effect
 
 
@@ -22,7 +21,7 @@ class LedgerOutput(TaskHandler):
 
     def handle(self):
         write_line(self, "start")
-        time.sleep(float(self.get_param("seconds", 0)))
+        take_time(self)
         write_line(self, "end")
         self.log_info("done")
         return {"claim_seq": self.queued_task.claim_seq}
@@ -34,9 +33,7 @@ class Bulky(TaskHandler):
 
     def handle(self):
         write_line(self, "start")
-        time.sleep(float(self.get_param("seconds", 0)))
-        while not Path(self.get_param("gate")).exists():
-            time.sleep(0.02)
+        take_time(self)
         write_line(self, "end")
         return os.urandom(int(self.get_param("bytes")) // 2).hex()
 

@@ -7,6 +7,7 @@ that `invariants` reads.
 
 from __future__ import annotations
 
+import signal
 import time
 from collections import Counter
 from functools import cached_property
@@ -154,7 +155,9 @@ class Case:
         """I12: who was asked to stop did so in time, and with a code of the documentation."""
         for worker, took_seconds in self.stopped:
             code, most_seconds = worker.process.returncode, worker.stop_seconds + LATE_SECONDS
-            if code not in STOP_CODES:
+            # Without a word it had not begun: Python was still starting and had no handler.
+            had_begun = worker.output != ""
+            if code not in STOP_CODES and (had_begun or code != -signal.SIGTERM):
                 yield f"I12 a stopped worker ended with {code}: {worker.output[-1000:]}"
             if took_seconds > most_seconds:
                 yield f"I12 a worker took {took_seconds:.1f} s to stop, of {most_seconds:.1f} s"
