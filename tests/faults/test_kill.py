@@ -84,11 +84,11 @@ def test_another_worker_finishes_the_task_of_a_killed_one(ledger):
 
 def test_a_zombies_late_outcome_is_rejected(ledger, tmp_path):
     gate = tmp_path / "gate"
-    task = enqueue("Ledger", {"gate": str(gate)})
+    task = enqueue("StubbornLedger", {"gate": str(gate)})
     with workers(1, *SHORT_LEASE, ledger=ledger) as (zombie,):
         wait_until(lambda: started(ledger, task), what="the zombie's start")
         zombie.send(signal.SIGSTOP)
-        gate.touch()  # Or it might sleep on, and be stopped in its sleep for its lost lease.
+        gate.touch()  # Once awake it ends at once, before it can be stopped for its lost lease.
         with workers(1, *SHORT_LEASE, ledger=ledger) as (second,):
             row = wait_until(lambda: finished(task), what="the second worker's outcome")
             second.stop()

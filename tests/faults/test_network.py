@@ -32,7 +32,7 @@ HEARTBEAT = rb"heartbeat_at"
 def test_a_zombies_outcome_is_rejected(case, tmp_path):
     """F9: a stopped worker wakes up after another one has run its task."""
     gate = tmp_path / "gate"
-    task = case.enqueue("LedgerOutput", {"gate": str(gate)})
+    task = case.enqueue("StubbornLedger", {"gate": str(gate)})
     zombie = case.start()
     case.started(task)
     zombie.send(signal.SIGSTOP)
@@ -55,7 +55,7 @@ def test_a_frozen_tree_of_processes_loses_its_tasks_and_nothing_else(case, tmp_p
     """
     frozen = case.start("--processes", "2", "--concurrency", "1")
     gate = tmp_path / "gate"
-    tasks = [case.enqueue("LedgerOutput", {"gate": str(gate)}) for _ in range(2)]
+    tasks = [case.enqueue("StubbornLedger", {"gate": str(gate)}) for _ in range(2)]
     for task in tasks:
         case.started(task)
     frozen.freeze()

@@ -28,6 +28,16 @@ class LedgerOutput(TaskHandler):
 
 
 @register
+class StubbornLedger(LedgerOutput):
+    """As LedgerOutput, but takes the context: when the lease is lost it has a second to end."""
+
+    alias = "StubbornLedger"
+
+    def handle_with_context(self, context):
+        return self.handle()
+
+
+@register
 class Bulky(TaskHandler):
     """Outputs so much that no database finds room for it in its pages, once a file is there."""
 
