@@ -1,4 +1,4 @@
-"""The list of queued tasks: its tabs, its reach, its pages.
+"""The list of queued tasks: its tabs, its chips, its reach, its pages.
 
 Owns `TaskChangeList`. It narrows by all filters at once, looks only as far as `reach`
 allows, and says what it did not look at.
@@ -14,6 +14,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from django_taskstore.admin.base import StoreChangeList
+from django_taskstore.admin.chips import Chip, chips_of
 from django_taskstore.admin.filters import is_key, selection_of
 from django_taskstore.admin.reach import Landscape, Reach, look, next_before, reach_of
 from django_taskstore.admin.rendering import GLYPHS
@@ -61,6 +62,7 @@ class TaskChangeList(StoreChangeList):
     def __init__(self, request: HttpRequest, *args: Any, **options: Any) -> None:
         before = request.GET.get(BEFORE, "")
         self.before = int(before) if is_key(before) else None
+        self.address = request.GET
         super().__init__(request, *args, **options)
 
     def get_filters_params(self, params: Any = None) -> Any:
@@ -130,6 +132,11 @@ class TaskChangeList(StoreChangeList):
             return _("Found by the latest 5,000 attempts; older ones are not shown here.")
         first, last = max(self.reach.bottom + 1, self.landscape.eldest), self.reach.top
         return _("Looked at the tasks #%(first)s to #%(last)s.") % {"first": first, "last": last}
+
+    @property
+    def chips(self) -> list[Chip]:
+        """What the list is narrowed by."""
+        return chips_of(self, self.address)
 
     @property
     def tabs(self) -> list[Tab]:

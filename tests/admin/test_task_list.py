@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from datetime import timedelta
+from urllib.parse import parse_qsl, urlencode
 
 import pytest
 from django.db import connection
@@ -116,6 +117,62 @@ def test_tabs_count_under_the_other_filters(client):
     current = [tab for tab in page_of(client, "?status=failed").tabs if tab.is_current]
     assert [tab.kind for tab in current] == ["failed"]
     assert "queue=emails" in page_of(client, "?queue=emails").tabs[1].query
+
+
+def chips(client, query):
+    """Return what the chips say, as (title, value)."""
+    return [(chip.title, chip.value) for chip in page_of(client, query).chips]
+
+
+def test_a_chip_names_each_thing_that_narrows_the_list(client):
+    task_with_status("failed")
+    worker, schedule = worker_row(), add_schedule("0 9 * * *", name="Every morning")
+    noop = definition("Noop").pk
+
+    assert chips(client, "") == []
+    assert chips(client, "?status=failed&queue=default&created=1h") == [
+        ("Status", "Failed"),
+        ("Queue", "default"),
+        ("Created", "Last hour"),
+    ]
+    query = f"?definition={noop}&worker={worker.pk}&schedule={schedule.pk}&attempts=many"
+    assert chips(client, f"{query}&error=yes&deleted=all&q=Tom&before=99") == [
+        ("Definition", "Noop"),
+        ("Worker", "web01:7"),
+        ("Schedule", "Every morning"),
+        ("Attempts", "More than one"),
+        ("Error", "With an error"),
+        ("Deleted", "All"),
+        ("Search", "Tom"),
+        ("Older than", "#99"),
+    ]
+
+
+def test_a_chip_stands_for_a_value_that_nothing_has_and_for_none_that_leaves_nothing_out(client):
+    assert chips(client, "?queue=gone&created=x&definition=999999") == [
+        ("Queue", "gone"),
+        ("Definition", "999999"),
+        ("Created", "x"),
+    ]
+    assert chips(client, "?attempts=few&deleted=no&before=x&queue=&q=") == []
+
+
+def test_a_chip_takes_away_itself_and_nothing_else(client):
+    address = {"q": "Tom", "queue": "default", "status": "failed", "before": "99"}
+    page = page_of(client, "?" + urlencode(address))
+
+    for chip, name in zip(page.chips, ("status", "queue", "q", "before"), strict=True):
+        left = {key: value for key, value in address.items() if key != name}
+        assert dict(parse_qsl(chip.query.removeprefix("?"))) == left
+
+
+def test_all_chips_are_cleared_where_there_are_two(client):
+    one = client.get(url(LIST) + "?queue=default").content.decode()
+    two = client.get(url(LIST) + "?queue=default&status=failed").content.decode()
+
+    assert "Clear all</a>" not in one
+    assert '<a href="?">Clear all</a>' in two
+    assert '<span class="visually-hidden">Remove Queue: default</span>' in two
 
 
 @pytest.mark.parametrize("term", ["{pk}", "%23{pk}", " {pk} ", "id:{pk}"])

@@ -50,7 +50,7 @@ def pages(operator, add_handler):
         "dashboard": url(f"{DASHBOARD}_changelist"),
         "dashboard-week": url(f"{DASHBOARD}_changelist") + "?period=7d",
         "tasks": url(f"{TASKS}_changelist"),
-        "tasks-failed": url(f"{TASKS}_changelist") + "?status=failed",
+        "tasks-failed": url(f"{TASKS}_changelist") + "?status=failed&queue=emails",
         "tasks-none": url(f"{TASKS}_changelist") + "?q=nothing+like+it",
         "task-failed": url(f"{TASKS}_change", failed.pk),
         "task-running": url(f"{TASKS}_change", running.pk),
