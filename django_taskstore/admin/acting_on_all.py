@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
@@ -18,10 +19,11 @@ from django.views.decorators.http import require_http_methods
 from django_taskstore import bulk
 from django_taskstore.admin.acting import MOST_AT_ONCE, MOST_LISTED, VerbAdmin
 from django_taskstore.admin.base import MOST_COUNTED
-from django_taskstore.admin.filters import TASK_FILTERS, is_key, selection_of
+from django_taskstore.admin.filters import TASK_FILTERS, selection_of
 from django_taskstore.admin.forms import fieldset_of
 from django_taskstore.admin.reach import look, reach_of
 from django_taskstore.admin.task_search import search
+from django_taskstore.admin.typed import NumberForm, Shown, number_form
 from django_taskstore.admin.verbs import Verb
 from django_taskstore.claims import rows
 from django_taskstore.models import BulkOperation
@@ -62,17 +64,30 @@ class BulkVerbAdmin(VerbAdmin):
             raise Http404
         if not (self.may_act(request, verb) and self.may(request, "add_bulkoperation")):
             raise PermissionDenied
-        posted = request.method == "POST"
-        sent = request.POST if posted else request.GET
+        sent = request.POST if request.method == "POST" else request.GET
         list_query = sent.get("list_query", "")
         selection = self.selection_meant(list_query)
-        data = request.POST if posted else None
+        if request.method != "POST":
+            form = verb.form_for([None, None], None) if verb.form_for else None
+            return self.confirm_all(request, verb, selection, form, None, list_query)
+        return self.act_on_all(request, verb, selection, list_query)
+
+    def act_on_all(
+        self, request: HttpRequest, verb: Verb, selection: Selection, list_query: str
+    ) -> HttpResponse:
+        """Start what a page asked for; a form with errors, or from an old page, is shown again."""
+        data = request.POST
         form = verb.form_for([None, None], data) if verb.form_for else None
-        last_id = sent.get("last_id", "")
-        if posted and is_key(last_id) and (form is None or form.is_valid()):
-            options = {} if form is None else form.cleaned_data
-            return self.start(request, verb, selection, int(last_id), options)
-        return self.confirm_all(request, verb, selection, form, list_query)
+        shown = Shown.read(data.get("shown", ""), verb=verb.name, list_query=list_query)
+        if shown is None:
+            text = _("Nothing was started: this page was too old. Look at its number again.")
+            self.message_user(request, text, messages.ERROR)
+            return self.confirm_all(request, verb, selection, form, None, list_query)
+        number = number_form(shown.count, data)
+        if not all(one is None or one.is_valid() for one in (form, number)):
+            return self.confirm_all(request, verb, selection, form, number, list_query)
+        options = {} if form is None else form.cleaned_data
+        return self.start(request, verb, selection, shown.last_id, options)
 
     def selection_meant(self, list_query: str) -> Selection:
         """Return the rows that a list's address means; what it searched for is looked up now.
@@ -97,26 +112,35 @@ class BulkVerbAdmin(VerbAdmin):
         return Selection(deleted=selection.deleted, ids=tuple(keys))
 
     def confirm_all(
-        self, request: HttpRequest, verb: Verb, selection: Selection, form: Any, list_query: str
+        self,
+        request: HttpRequest,
+        verb: Verb,
+        selection: Selection,
+        form: Any,
+        number: NumberForm | None,
+        list_query: str,
     ) -> HttpResponse:
         """Show what will happen to how many tasks, and some of them."""
         using = self.queue_database
         landscape = look(using)
         reach = reach_of(landscape, selection, None, using)
         found = reach.narrow(selection.narrow(rows(using)))
-        count = found.order_by()[: MOST_COUNTED + 1].count()
-        is_exact = reach.is_whole and count <= MOST_COUNTED
+        counted = found.order_by()[: MOST_COUNTED + 1].count()
+        is_exact = reach.is_whole and counted <= MOST_COUNTED
+        count = counted if is_exact else AtLeast(min(counted, MOST_COUNTED))
+        number = number or number_form(count)
         sample = found.select_related("definition").order_by("-pk")[:MOST_LISTED]
         context = self.page_context(
             request,
             verb.label,
             verb=verb,
             rows=[(row, self.described(row)) for row in sample],
-            row_count=count if is_exact else AtLeast(min(count, MOST_COUNTED)),
-            has_more=count > MOST_LISTED,
-            last_id=landscape.newest,
-            form=form,
-            fieldsets=fieldset_of(self, form),
+            row_count=f"{count:,}",
+            has_more=counted > MOST_LISTED,
+            typed_count=f"{int(count):,}" if number else "",
+            shown=Shown(verb.name, list_query, landscape.newest, int(count)).signed(),
+            has_errors=any(one is not None and one.errors for one in (form, number)),
+            fieldsets=[one for one in (fieldset_of(self, form), fieldset_of(self, number)) if one],
             list_query=list_query,
             action_url=self.url("act_on_all", verb.name),
             back_url=self.url("changelist") + (f"?{list_query}" if list_query else ""),
