@@ -100,6 +100,11 @@ def said(response):
     return html.unescape(re.sub(r"<[^>]+>", " ", text)).strip()
 
 
+def text_of(response):
+    """Return what a page or a file says."""
+    return response.getvalue().decode()
+
+
 def history(task):
     """Return the lines of a row's history, oldest first."""
     entries = LogEntry.objects.filter(object_id=str(task.pk), content_type__model="queuedtask")

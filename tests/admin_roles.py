@@ -83,6 +83,7 @@ def pages(task):
             url(f"{DEFINITIONS}_add"),
         ],
         "payload": [url(f"{TASKS}_raw", task.pk)],
+        "export": [url(f"{TASKS}_export", form) for form in ("csv", "json")],
         "nobody": [
             url(f"{QUEUES}_add"),
             url(f"{WORKERS}_add"),

@@ -13,7 +13,6 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponseRedirect
 from django.utils.translation import gettext_lazy as _
 
-from django_taskstore.admin.acting_on_all import BulkVerbAdmin
 from django_taskstore.admin.attempts import AttemptInline
 from django_taskstore.admin.editing import (
     EDITABLE,
@@ -23,6 +22,7 @@ from django_taskstore.admin.editing import (
     save_waiting,
 )
 from django_taskstore.admin.enqueueing import EnqueuePage
+from django_taskstore.admin.exporting import ExportPage
 from django_taskstore.admin.filters import TASK_FILTERS
 from django_taskstore.admin.task_columns import TaskColumns, state_of
 from django_taskstore.admin.task_list import TaskChangeList
@@ -34,7 +34,7 @@ from django_taskstore.models import QueuedTask
 
 
 @admin.register(QueuedTask)
-class QueuedTaskAdmin(TaskColumns, TaskPages, EnqueuePage, BulkVerbAdmin):
+class QueuedTaskAdmin(TaskColumns, TaskPages, EnqueuePage, ExportPage):
     """Queued tasks."""
 
     form = QueuedTaskForm

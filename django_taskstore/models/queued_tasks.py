@@ -121,6 +121,7 @@ class QueuedTask(models.Model):
             ("pause_queuedtask", _("Can pause and resume a task")),
             ("enqueue_queuedtask", _("Can enqueue a task")),
             ("view_payload_queuedtask", _("Can see hidden values of a task")),
+            ("export_queuedtask", _("Can export tasks")),
         ]
         indexes = [
             PartialIndex(

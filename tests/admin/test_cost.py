@@ -20,7 +20,7 @@ from django.core.cache import cache
 from django.utils import timezone
 
 from django_taskstore import bulk
-from django_taskstore.admin import reach, task_search
+from django_taskstore.admin import exporting, reach, task_search
 from django_taskstore.models import (
     BulkOperation,
     QueuedTask,
@@ -40,6 +40,7 @@ from tests.admin_pages import (
     act_url,
     client_of,
     superuser,
+    text_of,
     url,
 )
 from tests.costs import cost_of, is_of_tasks, is_select, reads_all
@@ -68,6 +69,8 @@ def bounds(monkeypatch):
     for module, name in (
         (reach, "REACH"),
         (reach, "MOST_FOUND"),
+        (exporting, "REACH"),
+        (exporting, "PAGE"),
         (bulk, "REACH"),
         (task_search, "AMONG"),
         (counts, "PAUSED_AMONG"),
@@ -215,6 +218,20 @@ def test_a_step_of_a_bulk_operation_reads_a_bounded_part(bounds):
     assert found
     assert not [sql for sql, params in found if reads_all(sql, params)]
     assert max(cost_of(sql, params).rows for sql, params in found) <= 2 * bounds
+
+
+@pytest.mark.parametrize("query", ["", "?status=canceled&queue=nothing", "?status=failed"])
+def test_a_page_of_an_export_reads_a_bounded_part(bounds, query):
+    many_tasks(ROWS)
+    client = client_of(superuser())
+
+    with captured_sql() as statements:
+        text_of(client.get(url(f"{TASKS}_export", "json") + query))
+
+    found = [(sql, params) for sql, params in statements if is_of_tasks(sql)]
+    assert len(found) > 2
+    assert not [sql for sql, params in found if reads_all(sql, params)]
+    assert max(cost_of(sql, params).rows for sql, params in found) <= 4 * bounds
 
 
 def test_25000_are_requeued_by_a_request_that_returns_within_a_second():

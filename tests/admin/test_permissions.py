@@ -46,7 +46,8 @@ ROLES = {
     "viewer": (lambda: user_with(*VIEW_ALL), {"view"}),
     "support": (lambda: user_with(*VIEW_ALL, "requeue_queuedtask"), {"view", "requeue"}),
     "auditor": (lambda: user_with(*VIEW_ALL, "view_payload_queuedtask"), {"view", "payload"}),
-    "superuser": (superuser, {"view", "requeue", "operate", "payload"}),
+    "exporter": (lambda: user_with(*VIEW_ALL, "export_queuedtask"), {"view", "export"}),
+    "superuser": (superuser, {"view", "requeue", "operate", "payload", "export"}),
 }
 
 

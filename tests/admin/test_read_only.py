@@ -60,5 +60,5 @@ def test_read_only_denies_every_permission_but_view(model):
         "has_view_permission",
         "has_view_or_change_permission",
         "has_module_permission",
-        *(["has_payload_permission"] if model is QueuedTask else []),
+        *(["has_payload_permission", "has_export_permission"] if model is QueuedTask else []),
     }
