@@ -23,7 +23,8 @@ from django_taskstore.exceptions import Cancel, TaskStoreError
 from django_taskstore.handlers import TaskHandler
 from django_taskstore.models import BulkOperation
 from django_taskstore.models.querysets import QueuedTaskQuerySet
-from django_taskstore.queue import enqueue, requeue
+from django_taskstore.purging import remove
+from django_taskstore.queue import enqueue, move, requeue
 from django_taskstore.registry import register
 from django_taskstore.selection import Selection
 from django_taskstore.signals import bulk_operation_ended
@@ -263,6 +264,17 @@ def requeue_each(tasks: QueuedTaskQuerySet, options: dict[str, Any]) -> Moved:
     return Moved(changed, refused=refused, first_refusal=first_refusal)
 
 
+def move_each(tasks: QueuedTaskQuerySet, options: dict[str, Any]) -> Moved:
+    """Give waiting tasks another queue, another priority, or both."""
+    queue_name, priority = options.get("queue_name") or None, options.get("priority")
+    return Moved(move(tasks, queue_name=queue_name, priority=priority))
+
+
+def purge_each(tasks: QueuedTaskQuerySet, _options: dict[str, Any]) -> Moved:
+    """Remove tasks that have ended for good."""
+    return Moved(remove(list(tasks.values_list("pk", flat=True)), tasks.db))
+
+
 Chunk = Callable[[QueuedTaskQuerySet, dict[str, Any]], Moved]
 VERBS: dict[str, Chunk] = {
     "requeue": requeue_each,
@@ -270,6 +282,8 @@ VERBS: dict[str, Chunk] = {
     "cancel": lambda tasks, _: Moved(tasks.cancel()),
     "pause": lambda tasks, _: Moved(tasks.pause()),
     "resume": lambda tasks, _: Moved(tasks.resume()),
+    "move": move_each,
     "delete": lambda tasks, _: Moved(tasks.soft_delete()),
     "restore": lambda tasks, _: Moved(tasks.restore()),
+    "purge": purge_each,
 }

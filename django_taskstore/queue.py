@@ -1,6 +1,6 @@
-"""Putting work on a queue, and putting old work on it again.
+"""Putting work on a queue, putting old work on it again, and moving what waits.
 
-Owns enqueue in its three forms and requeue. Everything happens in the caller's transaction
+Owns enqueue in its three forms, requeue and move. Everything happens in the caller's transaction
 on the queue's database: rolled back, it never was, and nobody is woken. It may not claim.
 """
 
@@ -21,6 +21,7 @@ from django_taskstore.conf import settings
 from django_taskstore.database.insertion import insert_alike, insert_one
 from django_taskstore.definitions import Definition, queue_database, working
 from django_taskstore.models import QueuedTask
+from django_taskstore.models.querysets import QueuedTaskQuerySet
 from django_taskstore.registry import HandlerClass, registry
 from django_taskstore.statuses import Status
 from django_taskstore.validation import (
@@ -143,6 +144,33 @@ def requeue(
     insert_one(new, using=template.using)
     template.announce([new.pk])
     return new
+
+
+def move(
+    tasks: QueuedTaskQuerySet, *, queue_name: str | None = None, priority: int | None = None
+) -> int:
+    """Give waiting tasks another queue, another priority, or both.
+
+    Args:
+        tasks: which; what does not wait, and what is there already, is left as it is.
+        queue_name: another queue, or None for each task's own.
+        priority: -100 to 100, or None for each task's own.
+
+    Returns:
+        The number of tasks that changed.
+
+    Raises:
+        InvalidQueueName, InvalidPriority: as named.
+    """
+    columns: dict[str, Any] = {}
+    if queue_name is not None:
+        columns["queue_name"] = validate_queue_name(queue_name)
+    if priority is not None:
+        columns["priority"] = validate_priority(priority)
+    changed = tasks.place(**columns) if columns else 0
+    if changed and queue_name is not None:
+        switchboard.ensure(queue_name, tasks.db)
+    return changed
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,17 @@ from tests.admin_pages import (
 )
 from tests.schedules import add_schedule
 
-TASK_VERBS = ("requeue", "restart", "cancel", "pause", "resume", "delete", "restore")
+TASK_VERBS = (
+    "requeue",
+    "restart",
+    "cancel",
+    "pause",
+    "resume",
+    "move",
+    "delete",
+    "restore",
+    "purge",
+)
 MODELS = (QueuedTask, TaskDefinition, Schedule, Queue, Worker, BulkOperation, Dashboard)
 
 

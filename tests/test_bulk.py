@@ -100,6 +100,7 @@ def test_all_matching_are_requeued_by_a_worker():
         ("pause", "queued", "paused"),
         ("resume", "paused", "queued"),
         ("delete", "success", "success"),
+        ("purge", "failed", None),
     ],
 )
 def test_each_verb_moves_all_that_fit(verb, before, after):
@@ -114,9 +115,27 @@ def test_each_verb_moves_all_that_fit(verb, before, after):
     asked = verb == "cancel"
     assert (operation.changed, operation.skipped) == (30 + asked, 1 - asked)
     moved = QueuedTask.all_objects.filter(queue_name="emails").exclude(pk=running.pk)
-    assert set(moved.values_list("status", flat=True)) == {after}
+    assert set(moved.values_list("status", flat=True)) == ({after} if after else set())
     assert moved.filter(soft_deleted_at__isnull=False).count() == (30 if verb == "delete" else 0)
     assert fresh(other).status == before
+
+
+def test_all_matching_are_moved_to_another_queue():
+    waiting = many(201, status="queued", queue_name="emails")
+    running = add_task(status="running", queue_name="emails")
+    client = client_of(superuser())
+
+    ask(client, "move", "?queue=emails", queue_name="letters", priority="7")
+    operation = BulkOperation.objects.get()
+    assert bulk.advance(operation.pk, "default").is_over
+
+    operation.refresh_from_db()
+    assert (operation.changed, operation.skipped) == (201, 1)
+    moved = QueuedTask.objects.filter(queue_name="letters", priority=7)
+    assert sorted(moved.values_list("pk", flat=True)) == waiting
+    assert fresh(running).queue_name == "emails"
+    page = client.get(url("django_taskstore_bulkoperation_change", operation.pk))
+    assert "letters" in page.content.decode()
 
 
 def test_a_frozen_filter_survives_storing():

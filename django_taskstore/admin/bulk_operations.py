@@ -43,6 +43,7 @@ STOP = Verb(
 FIELDS = (
     "verb",
     "selection_shown",
+    "options_shown",
     "last_id",
     "asked_by",
     "created_exact",
@@ -126,6 +127,12 @@ class BulkOperationAdmin(LiveAdmin, SwitchAdmin):
         if "ids" in shown:
             shown["ids"] = _("%(count)s tasks found by a search") % {"count": len(shown["ids"])}
         return pretty(shown)
+
+    @admin.display(description=gettext_lazy("options"))
+    def options_shown(self, operation: BulkOperation) -> Any:
+        """Return what the verb's form said."""
+        said = {name: value for name, value in operation.options.items() if value not in ("", None)}
+        return pretty(said)
 
     @admin.display(description=gettext_lazy("queued task"))
     def task(self, operation: BulkOperation) -> Any:

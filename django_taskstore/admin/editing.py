@@ -1,7 +1,7 @@
 """Changing a task that still waits.
 
-Owns the edit form of a queued task and how its columns reach a row that a worker might
-claim at the same moment.
+Owns the forms that edit a queued task or move it to another queue, and how their columns
+reach a row that a worker might claim at the same moment.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from django_taskstore import switchboard
@@ -53,6 +55,30 @@ class QueuedTaskForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean_parameters(self) -> dict[str, Any]:
         """Return the parameters with their hidden values, as enqueue would store them."""
         return self.edit.clean(self.cleaned_data["parameters"])
+
+
+class MoveForm(forms.Form):
+    """Another queue, another priority, or both."""
+
+    queue_name = QueueNameField(
+        required=False, help_text=_("Leave it empty to keep each task's own queue.")
+    )
+    priority = PriorityField(
+        required=False,
+        help_text=_("From -100 to 100; the higher runs first. Empty: each task's own."),
+    )
+
+    def __init__(self, tasks: list[Any], data: Any = None) -> None:
+        super().__init__(data)
+        if len(tasks) == 1:
+            self.initial = {"queue_name": tasks[0].queue_name, "priority": tasks[0].priority}
+
+    def clean(self) -> dict[str, Any]:
+        """Return both, one of which says something."""
+        given: dict[str, Any] = super().clean() or {}
+        if not self.errors and not given["queue_name"] and given["priority"] is None:
+            raise ValidationError(gettext("Give a queue, a priority, or both."))
+        return given
 
 
 def save_waiting(task: QueuedTask, columns: dict[str, Any], using: str) -> None:

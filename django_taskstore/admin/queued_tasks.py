@@ -149,6 +149,14 @@ class QueuedTaskAdmin(TaskColumns, TaskPages, EnqueuePage, ExportPage):
         """Follow the permission of the same name, which covers resuming."""
         return self.may(request, "pause_queuedtask")
 
+    def has_move_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Follow the permission to change: what does not wait is skipped, not refused."""
+        return self.may(request, "change_queuedtask")
+
+    def has_purge_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Follow the permission of the same name."""
+        return self.may(request, "purge_queuedtask")
+
     def changeform_view(
         self,
         request: HttpRequest,
@@ -177,15 +185,22 @@ class QueuedTaskAdmin(TaskColumns, TaskPages, EnqueuePage, ExportPage):
             save_waiting(obj, columns, self.queue_database)
 
     def record(self, request: HttpRequest, verb: Verb, row: Any, result: Any) -> None:
-        """Write a requeue into both tasks' histories."""
-        if not isinstance(result, QueuedTask):
+        """Write a requeue into both tasks' histories, a move with where, a purge as the end."""
+        if isinstance(result, QueuedTask):
+            self.log_change(request, row, requeued_words(row, result))
+            self.log_addition(request, result, _("Requeued from #%(id)d.") % {"id": row.pk})
+        elif verb.name == "move":
+            self.log_change(request, row, result)
+        elif verb.name == "purge":
+            gone: Any = [row]
+            self.log_deletions(request, gone)
+        else:
             super().record(request, verb, row, result)
-            return
-        self.log_change(request, row, requeued_words(row, result))
-        self.log_addition(request, result, _("Requeued from #%(id)d.") % {"id": row.pk})
 
     def page_after(self, request: HttpRequest, row: Any, tally: Tally) -> str:
-        """Lead from a requeued task to the new one."""
+        """Lead from a requeued task to the new one, from a purged one to the list."""
+        if tally.verb.name == "purge" and tally.changed:
+            return self.url("changelist")
         new = next((one for one in tally.changed if isinstance(one, QueuedTask)), None)
         return super().page_after(request, row if new is None else new, tally)
 

@@ -1,19 +1,21 @@
-"""The seven things an operator can do with queued tasks.
+"""The nine things an operator can do with queued tasks.
 
-Owns their words. Each calls a verb of the model or `queue.requeue`; none writes a column.
+Owns their words. Each calls a verb of the model, of `queue` or of `purging`; none writes a column.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 
+from django_taskstore.admin.editing import MoveForm, is_editable
 from django_taskstore.admin.forms import RequeueForm
 from django_taskstore.admin.verbs import Counted, Verb
 from django_taskstore.models import QueuedTask
-from django_taskstore.queue import requeue
+from django_taskstore.purging import remove
+from django_taskstore.queue import move, requeue
 from django_taskstore.statuses import FINAL, PAUSABLE, WAITING, Status
 
 
@@ -22,6 +24,17 @@ def requeue_as_new(task: QueuedTask, data: dict[str, Any]) -> QueuedTask:
     return requeue(
         task, parameters=data.get("parameters"), queue_name=data.get("queue_name") or None
     )
+
+
+def moved(task: QueuedTask, data: dict[str, Any]) -> str:
+    """Give a waiting task another queue or priority; return where it is now, or ""."""
+    row = QueuedTask.all_objects.using(task._state.db).filter(pk=task.pk)
+    queue_name, priority = data["queue_name"] or None, data["priority"]
+    if not move(row, queue_name=queue_name, priority=priority):
+        return ""
+    task.refresh_from_db(fields=["queue_name", "priority"])
+    facts = {"queue": task.queue_name, "priority": task.priority}
+    return gettext("Now on queue %(queue)s with priority %(priority)d.") % facts
 
 
 def canceled_or_asked(task: QueuedTask) -> Counted:
@@ -112,6 +125,21 @@ RESUME = Verb(
     left=_("not paused"),
     recorded=_("Resumed."),
 )
+MOVE = Verb(
+    name="move",
+    permission="move",
+    label=_("Change queue or priority"),
+    explanation=_(
+        "Waiting tasks get another queue, another priority, or both. What runs or has ended is "
+        "left as it is."
+    ),
+    fits=is_editable,
+    run=moved,
+    done=lambda _task: lambda count: ngettext("%d moved", "%d moved", count) % count,
+    left=_("not waiting, or already there"),
+    recorded=_("Moved."),
+    form_for=MoveForm,
+)
 DELETE = Verb(
     name="delete",
     permission="delete",
@@ -138,5 +166,20 @@ RESTORE = Verb(
     left=_("not deleted"),
     recorded=_("Restored."),
 )
+PURGE = Verb(
+    name="purge",
+    permission="purge",
+    label=_("Purge"),
+    explanation=_(
+        "Tasks that have ended are removed for good, with the records of their attempts. Nobody "
+        "can restore them."
+    ),
+    fits=lambda task: task.is_final,
+    run=lambda task, _data: remove([task.pk], task._state.db),
+    done=lambda _task: lambda count: ngettext("%d purged", "%d purged", count) % count,
+    left=_("has not ended, or is held by somebody"),
+    recorded=_("Purged."),
+    is_dangerous=True,
+)
 
-TASK_VERBS = (REQUEUE, RESTART, CANCEL, PAUSE, RESUME, DELETE, RESTORE)
+TASK_VERBS = (REQUEUE, RESTART, CANCEL, PAUSE, RESUME, MOVE, DELETE, RESTORE, PURGE)

@@ -73,7 +73,8 @@ class Tally:
     changed: list[Any] = field(default_factory=list)
     skipped: int = 0
     errors: list[str] = field(default_factory=list)
-    done: Counter[Counted] = field(default_factory=Counter)
+    done: Counter[str] = field(default_factory=Counter)
+    words: dict[str, Counted] = field(default_factory=dict)
 
     def add(self, row: Any, result: Any) -> None:
         """Count one row."""
@@ -81,10 +82,13 @@ class Tally:
             self.skipped += 1
             return
         self.changed.append(result)
-        self.done[self.verb.done(row)] += 1
+        counted = self.verb.done(row)
+        # A function may be made anew for each row: what it says of one row tells it from others.
+        self.words[counted(1)] = counted
+        self.done[counted(1)] += 1
 
     def __str__(self) -> str:
-        parts = [counted(number) for counted, number in self.done.items()]
+        parts = [self.words[one](number) for one, number in self.done.items()]
         if self.skipped:
             parts.append(
                 ngettext("%(count)d skipped: %(why)s", "%(count)d skipped: %(why)s", self.skipped)

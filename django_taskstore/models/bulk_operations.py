@@ -23,8 +23,10 @@ class BulkOperation(models.Model):
         CANCEL = "cancel", _("Cancel")
         PAUSE = "pause", _("Pause")
         RESUME = "resume", _("Resume")
+        MOVE = "move", _("Change queue or priority")
         DELETE = "delete", _("Delete")
         RESTORE = "restore", _("Restore")
+        PURGE = "purge", _("Purge")
 
     verb = models.CharField(_("action"), max_length=16, choices=Verbs.choices)
     selection = models.JSONField(_("filter"), default=dict)

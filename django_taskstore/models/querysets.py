@@ -13,6 +13,7 @@ from typing import Any, Self, TypeVar
 from django.db import models, router, transaction
 
 from django_taskstore import signals, transitions
+from django_taskstore.database.clock import DatabaseNow
 from django_taskstore.database.transactions import repeat_on_conflict, writing
 from django_taskstore.exceptions import TaskRunning
 from django_taskstore.models.definitions import TaskDefinition
@@ -66,6 +67,14 @@ class QueuedTaskQuerySet(models.QuerySet[Any]):
     def resume(self) -> int:
         """Let paused tasks be claimed again."""
         return self._transact(lambda: self._told(transitions.resume(self)))
+
+    def place(self, **columns: Any) -> int:
+        """Give waiting tasks another queue, another priority, or both; see `queue.move`."""
+        waiting = self.filter(status__in=WAITING, soft_deleted_at=None).exclude(**columns)
+        # A worker that claims at the same moment wins: its row no longer fits the UPDATE.
+        return self._transact(
+            lambda: self._told(waiting.update(**columns, updated_at=DatabaseNow()))
+        )
 
     def restart(self) -> int:
         """Queue finished tasks once more in their own rows."""

@@ -122,6 +122,7 @@ class QueuedTask(models.Model):
             ("enqueue_queuedtask", _("Can enqueue a task")),
             ("view_payload_queuedtask", _("Can see hidden values of a task")),
             ("export_queuedtask", _("Can export tasks")),
+            ("purge_queuedtask", _("Can remove an ended task for good")),
         ]
         indexes = [
             PartialIndex(

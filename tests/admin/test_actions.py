@@ -49,6 +49,12 @@ def test_an_action_confirms_first_and_keeps_the_filter(client):
     assert [len(history(task)) for task in tasks] == [1, 1, 1, 1, 0]
 
 
+def test_rows_that_fared_alike_are_counted_together(client):
+    tasks = [task_with_status("failed") for _ in range(3)]
+
+    assert said(use(client, "restart", *tasks, list_query="")) == "3 restarted"
+
+
 def test_the_delete_action_is_the_soft_one(client):
     task = task_with_status("success")
 

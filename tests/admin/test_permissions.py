@@ -111,6 +111,8 @@ def test_get_changes_nothing(status):
         ("pause_queuedtask", "pause", "queued"),
         ("pause_queuedtask", "resume", "paused"),
         ("delete_queuedtask", "delete", "failed"),
+        ("change_queuedtask", "move", "queued"),
+        ("purge_queuedtask", "purge", "failed"),
     ],
 )
 def test_a_permission_allows_its_verb_and_no_other(permission, verb, status):
@@ -126,12 +128,12 @@ def test_a_permission_allows_its_verb_and_no_other(permission, verb, status):
     shown = set(re.findall(rf"{url('index')}django_taskstore/queuedtask/act/(\w+)/", page))
     assert shown == {verb}
     before = QueuedTask.all_objects.values().get(pk=task.pk)
-    data = {"parameters": "{}", "queue_name": "default"} if verb == "requeue" else {}
+    data = {"parameters": "{}", "queue_name": "emails"} if verb in ("requeue", "move") else {}
     assert use(client, verb, task, **data).status_code == 200
     if verb == "requeue":
         assert QueuedTask.objects.filter(requeued_from=task).count() == 1
     else:
-        assert QueuedTask.all_objects.values().get(pk=task.pk) != before
+        assert QueuedTask.all_objects.filter(pk=task.pk).values().first() != before
 
 
 def test_a_verb_without_the_right_to_see_is_refused():

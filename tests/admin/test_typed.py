@@ -71,7 +71,7 @@ def test_a_count_that_was_given_up_asks_for_its_bound(client, monkeypatch):
     monkeypatch.setattr(typed, "MOST_UNTYPED", 4)
     page = opened(client)
 
-    assert (page["row_count"], page["typed_count"]) == ("5+", "5")
+    assert (page["count_words"], page["typed_count"]) == ("5+", "5")
     assert confirm(client, page["shown"], number="5+").status_code == 302
     assert BulkOperation.objects.count() == 1
 
