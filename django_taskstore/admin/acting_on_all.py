@@ -158,16 +158,21 @@ class BulkVerbAdmin(VerbAdmin):
         options: dict[str, Any],
     ) -> HttpResponse:
         """Start the operation, write it into the history, and lead to its page."""
+        using = self.queue_database
         operation = bulk.start(
             verb.name,
             selection,
-            last_id=min(last_id, bulk.newest_id(self.queue_database)),
+            last_id=min(last_id, bulk.newest_id(using)),
             options=options,
             asked_by=request.user,
             queue_name=self.queue_for_bulk(),
         )
         self.log_addition(request, operation, _("Asked for: %(verb)s.") % {"verb": verb.label})
-        self.message_user(request, _("A worker does it now; this page shows how far it is."))
+        if live_workers_of(using):
+            self.message_user(request, _("A worker does it now; this page shows how far it is."))
+        else:
+            text = _("No worker is there now: start one, or do it in parts on this page.")
+            self.message_user(request, text, messages.WARNING)
         return HttpResponseRedirect(self.url("change", operation.pk, model="bulkoperation"))
 
     def queue_for_bulk(self) -> str:

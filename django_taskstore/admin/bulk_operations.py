@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from django_taskstore.admin.acting import SwitchAdmin
-from django_taskstore.admin.live import LiveAdmin
+from django_taskstore.admin.bulk_here import HerePage
 from django_taskstore.admin.rendering import NOTHING, exact, link, pill, pretty
 from django_taskstore.admin.verbs import Verb
 from django_taskstore.models import BulkOperation
@@ -53,7 +53,7 @@ FIELDS = (
 
 
 @admin.register(BulkOperation)
-class BulkOperationAdmin(LiveAdmin, SwitchAdmin):
+class BulkOperationAdmin(HerePage, SwitchAdmin):
     """Bulk operations."""
 
     live_template = "admin/django_taskstore/bulkoperation/live.html"
@@ -104,8 +104,8 @@ class BulkOperationAdmin(LiveAdmin, SwitchAdmin):
         return f"{operation.changed:,}"
 
     def beside(self, request: HttpRequest, row: BulkOperation) -> dict[str, Any]:
-        """Return how far the operation is, which refreshes."""
-        return self.live_context(row)
+        """Return how far the operation is, which refreshes, and the way to do it here."""
+        return {**self.live_context(row), **self.here_context(request, row)}
 
     def has_ended(self, row: BulkOperation) -> bool:
         """Tell whether nothing more will be done."""
@@ -160,7 +160,7 @@ def numbers(operation: BulkOperation, now: datetime) -> list[tuple[Any, str]]:
         (_("skipped"), f"{operation.skipped:,}"),
         (_("refused"), f"{operation.refused:,}"),
     ]
-    task = operation.queued_task if operation.queued_task_id else None
+    task = operation.task
     if task is not None and task.started_at is not None:
         seconds = ((operation.finished_at or now) - task.started_at).total_seconds()
         found.append((_("a second"), f"{done / max(seconds, 1.0):,.0f}"))

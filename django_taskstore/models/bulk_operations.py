@@ -62,6 +62,14 @@ class BulkOperation(models.Model):
         return f"{self.get_verb_display()} #{self.pk}"
 
     @property
+    def task(self) -> QueuedTask | None:
+        """The task that does the work, until it is purged."""
+        try:
+            return self.queued_task
+        except QueuedTask.DoesNotExist:
+            return None
+
+    @property
     def is_over(self) -> bool:
         """Whether nothing more will be done."""
         return self.finished_at is not None

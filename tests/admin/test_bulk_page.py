@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from django_taskstore.admin.live import ENDED
-from django_taskstore.models import BulkOperation
+from django_taskstore.models import BulkOperation, QueuedTask
 from tests.admin_pages import BULK, client_of, superuser, task_with_status, url, user_with
 
 pytestmark = pytest.mark.django_db
@@ -39,6 +39,15 @@ def test_it_says_how_far_it_is_and_how_fast(operation):
     assert "50 %" in text
     assert "9,000" in text
     assert dict(page.context["numbers"])["a second"] == "90"
+
+
+def test_a_purged_task_leaves_the_page_of_its_operation(operation):
+    client = client_of(superuser())
+    QueuedTask.objects.filter(pk=operation.queued_task_id)._raw_delete("default")
+
+    page = client.get(url(f"{BULK}_change", operation.pk))
+    assert page.status_code == 200
+    assert "a second" not in dict(page.context["numbers"])
 
 
 def test_nothing_new_is_not_sent_again_and_the_end_is_said(operation):
