@@ -21,6 +21,9 @@ from django_taskstore.statuses import FAILURES, Status
 
 FAILED_ATTEMPTS = TaskAttempt.objects.filter(queued_task=OuterRef("pk"), outcome__in=FAILURES)
 
+#: The columns that JSON holds as text.
+TIMES = {"created_since", "created_before"}
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:
@@ -30,7 +33,8 @@ class Selection:
         status: one status, or "" for any.
         queue_name: one queue, or "" for any.
         definition_id: one definition.
-        created_since: an aware datetime.
+        created_since: an aware datetime; tasks created then or later.
+        created_before: an aware datetime; tasks created earlier.
         worker: the id of the worker that claimed last.
         schedule_id: one schedule.
         retried: only tasks that took more than one attempt.
@@ -43,6 +47,7 @@ class Selection:
     queue_name: str = ""
     definition_id: int | None = None
     created_since: datetime | None = None
+    created_before: datetime | None = None
     worker: UUID | None = None
     schedule_id: int | None = None
     retried: bool = False
@@ -60,6 +65,7 @@ class Selection:
             "queue_name": self.queue_name or None,
             "definition_id": self.definition_id,
             "created_at__gte": self.created_since,
+            "created_at__lt": self.created_before,
             "claimed_by": self.worker,
             "schedule_id": self.schedule_id,
             "attempts__gt": 1 if self.retried else None,
@@ -82,8 +88,8 @@ class Selection:
         """Return a JSON object that `from_json` reads again."""
         default = Selection()
         values = {k: v for k, v in asdict(self).items() if v != getattr(default, k)}
-        if self.created_since is not None:
-            values["created_since"] = self.created_since.isoformat()
+        for name in TIMES & values.keys():
+            values[name] = values[name].isoformat()
         if self.worker is not None:
             values["worker"] = str(self.worker)
         if self.ids is not None:
@@ -102,8 +108,8 @@ class Selection:
         unknown = values.keys() - {field.name for field in fields(cls)}
         if unknown:
             raise ValueError(f"Unknown filter {', '.join(sorted(unknown))} in a stored selection.")
-        if "created_since" in values:
-            values["created_since"] = parse_datetime(values["created_since"])
+        for name in TIMES & values.keys():
+            values[name] = parse_datetime(values[name])
         if "worker" in values:
             values["worker"] = UUID(values["worker"])
         if "ids" in values:

@@ -144,6 +144,7 @@ def test_a_frozen_filter_survives_storing():
         queue_name="emails",
         definition_id=3,
         created_since=timezone.now(),
+        created_before=timezone.now(),
         worker=None,
         retried=True,
         deleted="all",

@@ -19,9 +19,9 @@ from django.views.decorators.http import require_http_methods
 from django_taskstore import bulk
 from django_taskstore.admin.acting import MOST_AT_ONCE, MOST_LISTED, VerbAdmin
 from django_taskstore.admin.base import MOST_COUNTED
-from django_taskstore.admin.filters import TASK_FILTERS, selection_of
 from django_taskstore.admin.forms import fieldset_of
 from django_taskstore.admin.reach import look, reach_of
+from django_taskstore.admin.selecting import TASK_FILTERS, selection_of
 from django_taskstore.admin.task_search import search
 from django_taskstore.admin.typed import NumberForm, Shown, number_form
 from django_taskstore.admin.verbs import Verb

@@ -47,9 +47,8 @@ class HerePage(LiveAdmin):
 
     def here_context(self, request: HttpRequest, operation: BulkOperation) -> dict[str, Any]:
         """Return where the operation's page leads when nobody else does the work."""
-        if not (
-            self.has_here_permission(request, operation) and is_left(operation, self.queue_database)
-        ):
+        is_allowed = self.has_here_permission(request, operation)
+        if not (is_allowed and is_left(operation, self.queue_database)):
             return {}
         return {"here_url": self.url("here", operation.pk), "here_operation": operation}
 

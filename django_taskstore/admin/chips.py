@@ -12,7 +12,7 @@ from django.http import QueryDict
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
-from django_taskstore.admin.filters import TASK_FILTERS
+from django_taskstore.admin.selecting import TASK_FILTERS
 from django_taskstore.selection import Selection
 
 

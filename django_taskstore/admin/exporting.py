@@ -105,15 +105,16 @@ def export_of(selection: Selection, before: int | None, using: str) -> Export:
         using: the database's alias.
     """
     landscape = look(using)
-    reach = reach_of(landscape, selection, None, using)
+    reach = reach_of(landscape, selection, before, using)
     ids = selection.ids if selection.ids is not None or not reach.is_whole else reach.ids
-    top = landscape.newest if before is None else min(before - 1, landscape.newest)
-    bottom = max(landscape.eldest - 1, top - MOST_LOOKED)
+    bottom = max(landscape.eldest - 1, reach.top - MOST_LOOKED)
+    if ids is not None:
+        ids = tuple(sorted((one for one in ids if one <= reach.top), reverse=True))
     everything = rows(using).select_related("definition").defer(*HEAVY)
     return Export(
         selection.narrow(everything),
-        None if ids is None else tuple(sorted((one for one in ids if one <= top), reverse=True)),
-        top,
+        ids,
+        reach.top,
         bottom,
         is_whole=ids is not None or bottom < landscape.eldest,
     )

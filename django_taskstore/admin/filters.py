@@ -1,25 +1,22 @@
 """The filters of the lists: none asks the big table what values it has.
 
-Owns the filters and how a list's address becomes a `Selection`. Their choices come from
-small tables and constants, never from DISTINCT.
+Owns the filters. Their choices come from small tables and constants, never from DISTINCT.
+`created_filters` has those by time, `selecting` puts all of the list of tasks together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from django_taskstore.admin.choices import MOST_CHOICES, names
 from django_taskstore.models import Worker
-from django_taskstore.selection import Selection
 from django_taskstore.statuses import Status
 
 
@@ -95,32 +92,6 @@ class ScheduleFilter(KeyFilter):
     title = _("schedule")
     parameter_name = "schedule"
     column = "schedule_id"
-
-
-class CreatedFilter(TaskFilter):
-    """How long ago a task was created."""
-
-    title = _("created")
-    parameter_name = "created"
-    column = "created_since"
-    ranges = {
-        "15m": (timedelta(minutes=15), _("Last 15 minutes")),
-        "1h": (timedelta(hours=1), _("Last hour")),
-        "24h": (timedelta(hours=24), _("Last 24 hours")),
-        "7d": (timedelta(days=7), _("Last 7 days")),
-        "30d": (timedelta(days=30), _("Last 30 days")),
-    }
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, Any]]:
-        """Return the presets."""
-        return [(key, label) for key, (_length, label) in self.ranges.items()]
-
-    @classmethod
-    def meant(cls, value: str) -> datetime:
-        """Return the start of the preset."""
-        if value not in cls.ranges:
-            raise ValueError(value)
-        return timezone.now() - cls.ranges[value][0]
 
 
 class WorkerFilter(TaskFilter):
@@ -210,37 +181,6 @@ class DeletedTaskFilter(DeletedFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Leave the rows alone: the list narrows them by all its filters at once."""
         return queryset
-
-
-TASK_FILTERS: tuple[Any, ...] = (
-    StatusFilter,
-    QueueFilter,
-    DefinitionFilter,
-    CreatedFilter,
-    WorkerFilter,
-    ScheduleFilter,
-    AttemptsFilter,
-    ErrorFilter,
-    DeletedTaskFilter,
-)
-
-
-def selection_of(query: Mapping[str, Any]) -> Selection:
-    """Return the tasks that a list's address means, its search left aside.
-
-    Args:
-        query: the address's parameters, such as ``request.GET``.
-    """
-    columns: dict[str, Any] = {}
-    for one in TASK_FILTERS:
-        value = query.get(one.parameter_name)
-        if not value:
-            continue
-        try:
-            columns[one.column] = one.meant(str(value))
-        except ValueError:
-            columns["ids"] = ()
-    return Selection(**columns)
 
 
 def key_in(text: str) -> int:

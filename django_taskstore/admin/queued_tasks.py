@@ -23,7 +23,7 @@ from django_taskstore.admin.editing import (
 )
 from django_taskstore.admin.enqueueing import EnqueuePage
 from django_taskstore.admin.exporting import ExportPage
-from django_taskstore.admin.filters import TASK_FILTERS
+from django_taskstore.admin.selecting import TASK_FILTERS
 from django_taskstore.admin.task_columns import TaskColumns, state_of
 from django_taskstore.admin.task_list import TaskChangeList
 from django_taskstore.admin.task_pages import TaskPages

@@ -15,9 +15,10 @@ from django.utils.translation import gettext as _
 
 from django_taskstore.admin.base import StoreChangeList
 from django_taskstore.admin.chips import Chip, chips_of
-from django_taskstore.admin.filters import is_key, selection_of
+from django_taskstore.admin.filters import is_key
 from django_taskstore.admin.reach import Landscape, Reach, look, next_before, reach_of
 from django_taskstore.admin.rendering import GLYPHS
+from django_taskstore.admin.selecting import selection_of
 from django_taskstore.admin.task_search import search
 from django_taskstore.claims import rows
 from django_taskstore.models import TaskAttempt
@@ -158,6 +159,9 @@ class TaskChangeList(StoreChangeList):
             )
         return tabs
 
+    def _reach_of(self, selection: Selection) -> Reach:
+        return reach_of(self.landscape, selection, None, rows_database(self))
+
     def _tab_query(self, status: str) -> str:
         return str(self.get_query_string({"status": status or None}, ["p", BEFORE, "status"]))
 
@@ -166,7 +170,9 @@ class TaskChangeList(StoreChangeList):
         others = self.selection.without_status()
         newest = others.narrow(rows(rows_database(self)))
         if not self.landscape.fits:
-            newest = reach_of(self.landscape, others, None, rows_database(self)).narrow(newest)
+            is_same = self.before is None and self.reach.ids is None
+            reach = self.reach if is_same else self._reach_of(others)
+            newest = reach.narrow(newest)
         numbers = newest.order_by().values_list("status").annotate(Count("pk"))
         counts = {status: Tally(n, self.landscape.fits) for status, n in numbers}
         return {**counts, **self.landscape.found} if others == Selection() else counts

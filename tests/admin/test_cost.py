@@ -131,6 +131,8 @@ def addresses():
             name: f"{tasks}?{name.split()[-1]}={value}&status=canceled"
             for name, value in filters.items()
         },
+        "days": f"{tasks}?created_from=2020-01-01&created_to=2020-01-02",
+        "days that failed": f"{tasks}?created_to=2020-01-02&status=failed",
         "search": f"{tasks}?q=nothing+like+it",
         "search by error": f"{tasks}?q=error:ValueError&status=failed",
         "one task": url(f"{TASKS}_change", task.pk),
