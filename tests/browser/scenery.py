@@ -122,7 +122,21 @@ def build(user):
         changed=27_431,
         skipped=12,
     )
-    return {"failed": failed, "running": long, "operation": operation, "worker": worker}
+    lonely = BulkOperation.objects.create(
+        verb="move",
+        selection={"status": "queued", "queue_name": "emails"},
+        options={"queue_name": "letters", "priority": 5},
+        asked_by=user.get_username(),
+        asked_by_id=str(user.pk),
+        last_id=40_000,
+    )
+    return {
+        "failed": failed,
+        "running": long,
+        "operation": operation,
+        "lonely": lonely,
+        "worker": worker,
+    }
 
 
 def grow_old():

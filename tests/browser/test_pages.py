@@ -13,7 +13,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.core.cache import cache
 
-from django_taskstore.models import Queue, TaskDefinition
+from django_taskstore.models import Queue, QueuedTask, TaskDefinition
 from tests.admin_pages import BULK, DASHBOARD, DEFINITIONS, QUEUES, TASKS, WORKERS, act_url, url
 from tests.browser import scenery
 from tests.browser.marks import one_is_enough
@@ -46,6 +46,7 @@ def pages(operator, add_handler):
     letter = TaskDefinition.objects.get(alias="shop.WelcomeLetter")
     emails = Queue.objects.get(name="emails")
     failed, running = found["failed"], found["running"]
+    waiting = QueuedTask.objects.filter(status="queued").last()
     return {
         "dashboard": url(f"{DASHBOARD}_changelist"),
         "dashboard-week": url(f"{DASHBOARD}_changelist") + "?period=7d",
@@ -56,8 +57,10 @@ def pages(operator, add_handler):
         "task-running": url(f"{TASKS}_change", running.pk),
         "hidden-values": url(f"{TASKS}_raw", failed.pk),
         "requeue": f"{act_url(TASKS, 'requeue')}?pk={failed.pk}",
+        "move": f"{act_url(TASKS, 'move')}?pk={waiting.pk}",
         "act-on-all": url(f"{TASKS}_act_on_all", "requeue") + "?list_query=status%3Dfailed",
         "bulk-operation": url(f"{BULK}_change", found["operation"].pk),
+        "bulk-operation-here": url(f"{BULK}_change", found["lonely"].pk),
         "bulk-operations": url(f"{BULK}_changelist"),
         "enqueue": f"{url(f'{TASKS}_add')}?definition={letter.pk}",
         "enqueue-choose": url(f"{TASKS}_add"),
