@@ -55,6 +55,8 @@ class Defaults:
     ADMIN_CACHE_SECONDS: float = 5.0
     #: What a collector sends to read the metrics without signing in; None: only staff may.
     METRICS_TOKEN: str | None = None
+    #: Which code of the project runs, such as a commit's hash; workers say it of themselves.
+    REVISION: str | None = None
     #: True makes every page of the admin read-only.
     ADMIN_READ_ONLY: bool = False
 
@@ -73,6 +75,7 @@ POSITIVE = {
     "MAX_DETAILS_BYTES",
 }
 SHORTEST_TOKEN = 16
+LONGEST_REVISION = 100
 FROM_ZERO = {"MISFIRE_GRACE_SECONDS", "SHUTDOWN_TIMEOUT_SECONDS"}
 WHOLE = {key for key in POSITIVE if not key.endswith("SECONDS")}
 DEFAULTS: dict[str, Any] = {field.name: field.default for field in fields(Defaults)}
@@ -138,6 +141,15 @@ def error_handler_problems(value: Any) -> Iterator[str]:
         yield f"TASKSTORE['ERROR_HANDLER'] is {value!r}, expected a dotted path or None."
 
 
+def revision_problems(value: Any) -> Iterator[str]:
+    """Yield what is wrong with the REVISION."""
+    if not (value is None or (isinstance(value, str) and len(value) <= LONGEST_REVISION)):
+        yield (
+            f"TASKSTORE['REVISION'] is {value!r}, expected a text of at most {LONGEST_REVISION} "
+            "characters, such as a commit's hash, or None."
+        )
+
+
 def token_problems(value: Any) -> Iterator[str]:
     """Yield what is wrong with the METRICS_TOKEN; the value is a secret, so nothing shows it."""
     if value is None or (isinstance(value, str) and len(value) >= SHORTEST_TOKEN):
@@ -169,6 +181,7 @@ SPECIAL: dict[str, Callable[[Any], Iterator[str]]] = {
     "ERROR_HANDLER": error_handler_problems,
     "METRICS_TOKEN": token_problems,
     "RETENTION": retention_problems,
+    "REVISION": revision_problems,
 }
 
 

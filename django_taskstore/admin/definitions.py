@@ -163,7 +163,7 @@ class TaskDefinitionAdmin(VerbAdmin):
         user: Any = request.user
         if user.has_perm(f"{self.opts.app_label}.view_queuedtask"):
             address = partial(self.url, "change", model="queuedtask")
-            found["strip"] = recent_runs(row.pk, self.queue_database, address)
+            found["strip"] = recent_runs(self.queue_database, address, definition_id=row.pk)
         return found
 
     def links(self, request: HttpRequest, row: TaskDefinition) -> list[dict[str, Any]]:

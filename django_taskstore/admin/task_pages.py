@@ -45,7 +45,9 @@ class TaskPages(LiveAdmin):
         """Return the task's life, its kin, and where its hidden values are shown."""
         context = self.live_context(row) | {"strip_self": row.pk}
         context["strip"] = recent_runs(
-            row.definition_id, self.queue_database, lambda key: self.url("change", key)
+            self.queue_database,
+            lambda key: self.url("change", key),
+            definition_id=row.definition_id,
         )
         if self.has_payload_permission(request, row):
             context["links"] = [{"url": self.url("raw", row.pk), "label": _("Hidden values")}]

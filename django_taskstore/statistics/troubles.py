@@ -79,14 +79,15 @@ class LongRunning:
     worker: UUID | None
 
 
-def longest_running(using: str, *, most: int = 5) -> list[LongRunning]:
+def longest_running(using: str, *, most: int = 5, **only: Any) -> list[LongRunning]:
     """Return the running tasks that started first.
 
     Args:
         using: the database's alias.
         most: how many.
+        **only: ``queue_name``, or ``claimed_by``, the worker.
     """
-    running = rows(using).filter(status=Literal(Status.RUNNING), started_at__isnull=False)
+    running = rows(using).filter(status=Literal(Status.RUNNING), started_at__isnull=False, **only)
     columns = ("id", "definition__alias", "definition__title", "queue_name", "started_at")
     found: Any = running.annotate(worker=F("claimed_by")).values_list(*columns, "worker")
     return [LongRunning(*row) for row in found.order_by("started_at", "id")[:most]]

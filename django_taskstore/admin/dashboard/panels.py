@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -235,16 +236,16 @@ class LongRow:
     worker: str
 
 
-def long_rows(seen: Overview, address: Address) -> list[LongRow]:
+def long_rows(tasks: list[LongRunning], now: datetime, address: Address) -> list[LongRow]:
     """Return a line for each of the tasks that have run longest."""
     return [
         LongRow(
             task,
             address("change", task.id, model="queuedtask"),
-            lasted(task.started_at, seen.snapshot.time),
+            lasted(task.started_at, now),
             "" if task.worker is None else str(task.worker)[:8],
         )
-        for task in seen.longest
+        for task in tasks
     ]
 
 
