@@ -6,7 +6,7 @@ system checks in `checks` report what `problems` finds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from importlib.util import find_spec
 from typing import Any
@@ -57,6 +57,8 @@ class Defaults:
     METRICS_TOKEN: str | None = None
     #: Which code of the project runs, such as a commit's hash; workers say it of themselves.
     REVISION: str | None = None
+    #: Dotted paths of callables(task, request), each for a panel of one's own on a task's page.
+    ADMIN_DETAIL_PANELS: Sequence[str] = ()
     #: True makes every page of the admin read-only.
     ADMIN_READ_ONLY: bool = False
 
@@ -150,6 +152,12 @@ def revision_problems(value: Any) -> Iterator[str]:
         )
 
 
+def panels_problems(value: Any) -> Iterator[str]:
+    """Yield what is wrong with the ADMIN_DETAIL_PANELS paths by themselves."""
+    if not isinstance(value, (list, tuple)) or not all(isinstance(path, str) for path in value):
+        yield f"TASKSTORE['ADMIN_DETAIL_PANELS'] is {value!r}, expected a list of dotted paths."
+
+
 def token_problems(value: Any) -> Iterator[str]:
     """Yield what is wrong with the METRICS_TOKEN; the value is a secret, so nothing shows it."""
     if value is None or (isinstance(value, str) and len(value) >= SHORTEST_TOKEN):
@@ -178,6 +186,7 @@ def retention_problems(value: Any) -> Iterator[str]:
 
 
 SPECIAL: dict[str, Callable[[Any], Iterator[str]]] = {
+    "ADMIN_DETAIL_PANELS": panels_problems,
     "ERROR_HANDLER": error_handler_problems,
     "METRICS_TOKEN": token_problems,
     "RETENTION": retention_problems,

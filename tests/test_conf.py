@@ -60,6 +60,8 @@ def test_a_number_out_of_range_is_a_problem(key, value):
         ({"ERROR_HANDLER": print}, "expected a dotted path or None"),
         ({"METRICS_TOKEN": "short"}, "16 characters or more"),
         ({"METRICS_TOKEN": 10**20}, "16 characters or more"),
+        ({"ADMIN_DETAIL_PANELS": "shop.panels.link"}, "expected a list of dotted paths"),
+        ({"ADMIN_DETAIL_PANELS": [print]}, "expected a list of dotted paths"),
         ({"REVISION": 5}, "expected a text of at most 100 characters"),
         ({"REVISION": "x" * 101}, "expected a text of at most 100 characters"),
         ({"RETENTION": 5}, "expected a dict of status to seconds"),

@@ -59,6 +59,7 @@ ACTIVATE = Verb(
     done=lambda _row: lambda count: ngettext("%d activated", "%d activated", count) % count,
     left=gettext_lazy("already active"),
     recorded=gettext_lazy("Activated."),
+    undoes=True,
 )
 DELETE = Verb(
     name="delete",
@@ -85,6 +86,7 @@ RESTORE = Verb(
     done=lambda _row: lambda count: ngettext("%d restored", "%d restored", count) % count,
     left=gettext_lazy("not deleted"),
     recorded=gettext_lazy("Restored."),
+    undoes=True,
 )
 TIMES = ("created_exact", "updated_exact", "deleted_exact")
 DEFINITION_VERBS = (CANCEL, ACTIVATE, DELETE, RESTORE)

@@ -60,6 +60,7 @@ RESUME = Verb(
     done=lambda _row: lambda count: ngettext("%d resumed", "%d resumed", count) % count,
     left=gettext_lazy("not paused"),
     recorded=gettext_lazy("Resumed."),
+    undoes=True,
 )
 STOP = Verb(
     name="stop",

@@ -57,6 +57,7 @@ REQUEUE = Verb(
     run=requeue_as_new,
     done=lambda _task: lambda count: ngettext("%d requeued", "%d requeued", count) % count,
     left=_("could not be requeued"),
+    unfit=_("not ended"),
     recorded=_("Requeued as new."),
     form_for=RequeueForm,
 )
@@ -111,6 +112,7 @@ RESUME = Verb(
     done=lambda _task: lambda count: ngettext("%d resumed", "%d resumed", count) % count,
     left=_("not paused"),
     recorded=_("Resumed."),
+    undoes=True,
 )
 DELETE = Verb(
     name="delete",
@@ -137,6 +139,7 @@ RESTORE = Verb(
     done=lambda _task: lambda count: ngettext("%d restored", "%d restored", count) % count,
     left=_("not deleted"),
     recorded=_("Restored."),
+    undoes=True,
 )
 
 TASK_VERBS = (REQUEUE, RESTART, CANCEL, PAUSE, RESUME, DELETE, RESTORE)
