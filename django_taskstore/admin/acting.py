@@ -133,8 +133,12 @@ class VerbAdmin(StoreAdmin):
             self.message_user(request, text % {"most": f"{MOST_AT_ONCE:,}"}, messages.ERROR)
             return None
         rows = self.chosen(request, keys)
-        form = verb.form_for(rows, None) if verb.form_for else None
+        form = self.form_of(request, verb, rows, None)
         return self.confirmation(request, verb, rows, form, list_query=request.GET.urlencode())
+
+    def form_of(self, request: HttpRequest, verb: Verb, rows: list[Any], data: Any) -> Any:
+        """Return the form of a verb's page, or None."""
+        return verb.form_for(rows, data) if verb.form_for else None
 
     def chosen(self, request: HttpRequest, keys: list[Any]) -> list[Any]:
         """Read the rows with these keys from the database that will be written."""
@@ -170,7 +174,7 @@ class VerbAdmin(StoreAdmin):
         """Show the page, or do what it asked; a form with errors is shown again."""
         posted = request.method == "POST"
         list_query = request.POST.get("list_query")
-        form = verb.form_for(rows, request.POST if posted else None) if verb.form_for else None
+        form = self.form_of(request, verb, rows, request.POST if posted else None)
         if not posted or (form is not None and not form.is_valid()):
             return self.confirmation(request, verb, rows, form, list_query=list_query)
         if form is not None and "_compare" in request.POST:

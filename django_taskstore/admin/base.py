@@ -103,6 +103,10 @@ class StoreAdmin(ModelAdmin):
         user: Any = request.user
         return not settings.ADMIN_READ_ONLY and user.has_perm(f"{self.opts.app_label}.{codename}")
 
+    def may_requeue_all(self, request: HttpRequest) -> bool:
+        """Tell whether the user may requeue all tasks that match a filter."""
+        return self.may(request, "requeue_queuedtask") and self.may(request, "add_bulkoperation")
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Follow the user's permission, unless the admin is read-only."""
         return not settings.ADMIN_READ_ONLY and super().has_add_permission(request)

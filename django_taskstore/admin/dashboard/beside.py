@@ -10,9 +10,11 @@ from typing import Any
 from django.utils import timezone
 
 from django_taskstore.admin.dashboard import panels
-from django_taskstore.statistics.troubles import longest_running
+from django_taskstore.statistics.troubles import failing, longest_running
 
 PANEL = "admin/django_taskstore/dashboard/{}.html"
+#: Groups of failures that a page shows beside what it is about.
+MOST_GROUPS = 5
 
 
 def longest(using: str, address: panels.Address, **only: Any) -> dict[str, Any]:
@@ -25,3 +27,20 @@ def longest(using: str, address: panels.Address, **only: Any) -> dict[str, Any]:
     """
     rows = panels.long_rows(longest_running(using, **only), timezone.now(), address)
     return {"longest": rows, "panels": [PANEL.format("longest")]}
+
+
+def failures(
+    using: str, address: panels.Address, *, may_requeue: bool, **only: Any
+) -> dict[str, Any]:
+    """Return what fails now, as the panel of that name shows it.
+
+    Args:
+        using: the database's alias.
+        address: gives addresses of what the user may see.
+        may_requeue: whether the user may requeue all tasks of a group.
+        **only: as of `failing`.
+    """
+    groups = failing(timezone.now(), using, most=MOST_GROUPS, **only)
+    queue = only.get("queue_name", "")
+    rows = panels.failing_rows(groups, address, may_requeue=may_requeue, queue=queue)
+    return {"failing": rows, "panels": [PANEL.format("failing")]}

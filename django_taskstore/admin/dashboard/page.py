@@ -127,8 +127,7 @@ class DashboardAdmin(WrittenByStore, StoreAdmin):
             "failing": panels.failing_rows(
                 seen.failing,
                 address,
-                may_requeue=self.may(request, "requeue_queuedtask")
-                and self.may(request, "add_bulkoperation"),
+                may_requeue=self.may_requeue_all(request),
             ),
             "longest": panels.long_rows(seen.longest, seen.snapshot.time, address),
             "next_runs": panels.next_rows(seen, address),

@@ -198,14 +198,16 @@ class FailingRow:
     week_url: str
 
 
-def failing_rows(groups: list[Failing], address: Address, *, may_requeue: bool) -> list[FailingRow]:
+def failing_rows(
+    groups: list[Failing], address: Address, *, may_requeue: bool, queue: str = ""
+) -> list[FailingRow]:
     """Return a line for each definition and exception, its numbers leading to the tasks."""
     return [
         FailingRow(
             group,
-            requeue_url(group, address) if may_requeue else "",
+            requeue_url(group, address, queue) if may_requeue else "",
             *(
-                tasks_url(address, **alike(group), created=created)
+                tasks_url(address, **alike(group, queue), created=created)
                 for created in ("1h", "24h", "7d")
             ),
         )
@@ -213,16 +215,17 @@ def failing_rows(groups: list[Failing], address: Address, *, may_requeue: bool) 
     ]
 
 
-def alike(group: Failing) -> dict[str, Any]:
-    """Return the filter of a list for the tasks of a group."""
+def alike(group: Failing, queue: str) -> dict[str, Any]:
+    """Return the filter of a list for the tasks of a group, on one queue or on all."""
     search = {"q": f"error:{group.exception_class}"} if group.exception_class else {}
-    return {"definition": group.definition_id, "error": "yes", **search}
+    where = {"queue": queue} if queue else {}
+    return {"definition": group.definition_id, "error": "yes", **where, **search}
 
 
-def requeue_url(group: Failing, address: Address) -> str:
+def requeue_url(group: Failing, address: Address, queue: str) -> str:
     """Return where all tasks of a group that have failed in a week are requeued, or ""."""
     page = address("act_on_all", "requeue", model="queuedtask")
-    meant = urlencode({**alike(group), "status": Status.FAILED, "created": "7d"})
+    meant = urlencode({**alike(group, queue), "status": Status.FAILED, "created": "7d"})
     return f"{page}?{urlencode({'list_query': meant})}" if page else ""
 
 
