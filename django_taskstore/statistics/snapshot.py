@@ -81,6 +81,7 @@ def workers_since(using: str, now: datetime, *, seconds: float) -> Iterator[Work
             succeeded=worker.succeeded,
             failed=worker.failed,
             memory_bytes=worker.memory_bytes,
+            id=worker.pk,
         )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from uuid import UUID
 
 from django_taskstore.models import Queue
 
@@ -70,6 +71,7 @@ class WorkerState:
     succeeded: int = 0
     failed: int = 0
     memory_bytes: int | None = None
+    id: UUID | None = None
 
     @property
     def code(self) -> str:
