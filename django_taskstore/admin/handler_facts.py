@@ -66,10 +66,10 @@ class HandlerFacts:
         is_final = registry.get(row.alias).on_lost == "fail"
         return _("it fails") if is_final else _("it is tried again")
 
-    @admin.display(description=gettext_lazy("in one transaction"), boolean=True)
-    def is_atomic(self, row: TaskDefinition) -> bool:
+    @admin.display(description=gettext_lazy("in one transaction"))
+    def is_atomic(self, row: TaskDefinition) -> str:
         """Return whether its effects and its outcome are committed together."""
-        return bool(registry.get(row.alias).atomic)
+        return _("with its outcome") if registry.get(row.alias).atomic else _("no")
 
 
 def place_of(handler: Any) -> str:

@@ -35,7 +35,7 @@ FIELDSETS: Any = (
     (None, {"fields": ("host", "pid", "state", "version", "revision_exact", "id")}),
     (
         gettext_lazy("Work"),
-        {"fields": ("queue_names", "tasks", "succeeded", "failed", "memory")},
+        {"fields": ("queue_names", "tasks", "successes", "failures", "memory")},
     ),
     (
         gettext_lazy("Configuration"),
@@ -62,6 +62,21 @@ def fact(key: str, label: Any) -> Any:
         if said is None:
             return NOTHING
         return duration(float(said)) if key.endswith("_seconds") else str(said)
+
+    return shown
+
+
+def count(column: str, label: Any) -> Any:
+    """Return a field of a page that shows one of the row's numbers as people write it.
+
+    Args:
+        column: the number's name.
+        label: what the page calls it.
+    """
+
+    @admin.display(description=label)
+    def shown(_self: Any, worker: Worker) -> str:
+        return f"{getattr(worker, column):,}"
 
     return shown
 
@@ -107,6 +122,8 @@ class WorkerAdmin(SwitchAdmin):
 
     quiet_exact = exact("quiet_requested_at", gettext_lazy("quiet requested at"))
     stop_exact = exact("stop_requested_at", gettext_lazy("stop requested at"))
+    successes = count("succeeded", gettext_lazy("succeeded"))
+    failures = count("failed", gettext_lazy("failed"))
     lease = fact("lease_seconds", gettext_lazy("lease"))
     poll = fact("poll_seconds", gettext_lazy("longest sleep"))
     python = fact("python", "Python")

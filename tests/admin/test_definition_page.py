@@ -60,9 +60,8 @@ def test_a_definition_shows_what_its_handler_declares(client, add_handler):
 
     page = fields_of(client, "Declared")
 
-    for text in ("reports", "7", "30 s, 2 min 0 s", "1 min 30 s", "it fails"):
+    for text in ("reports", "7", "30 s, 2 min 0 s", "1 min 30 s", "it fails", "with its outcome"):
         assert f'<div class="readonly">{text}</div>' in page
-    assert 'alt="True"' in page
     assert f"<code>{__name__}:" in page
 
 

@@ -88,11 +88,21 @@ def test_a_workers_page_says_how_it_is_set_up(client):
         "django": "5.2.19",
         "database": "PostgreSQL 16.4",
     }
-    worker = add_worker("default", revision="0123456789abcdef", facts=facts)
+    did = {"succeeded": 12_345, "failed": 0}
+    worker = add_worker("default", revision="0123456789abcdef", facts=facts, **did)
 
     page = client.get(url(f"{WORKERS}_change", worker.pk)).content.decode()
 
-    for text in ("0123456789abcdef", "1 min 30 s", "5 s", "3.13.1", "5.2.19", "PostgreSQL 16.4"):
+    for text in (
+        "12,345",
+        "0",
+        "0123456789abcdef",
+        "1 min 30 s",
+        "5 s",
+        "3.13.1",
+        "5.2.19",
+        "PostgreSQL 16.4",
+    ):
         assert f'<div class="readonly">{text}</div>' in page
 
 
