@@ -35,7 +35,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
                 id="django_taskstore.E002",
             )
         )
-    return messages + error_handler_messages() + tasks_messages()
+    return messages + error_handler_messages() + panel_messages() + tasks_messages()
 
 
 def tasks_messages() -> list[CheckMessage]:
@@ -57,17 +57,31 @@ def is_ours(params: Any) -> bool:
 
 def error_handler_messages() -> list[CheckMessage]:
     """Report an ERROR_HANDLER that cannot be imported or called."""
-    path = settings.ERROR_HANDLER
-    if not isinstance(path, str):
+    hint = "Name a function(queue_name, task_id, exception), such as 'shop.errors.report'."
+    problem = path_problem("ERROR_HANDLER", settings.ERROR_HANDLER)
+    return [Error(problem, hint=hint, id="django_taskstore.E003")] if problem else []
+
+
+def panel_messages() -> list[CheckMessage]:
+    """Report each of ADMIN_DETAIL_PANELS that cannot be imported or called."""
+    paths = settings.ADMIN_DETAIL_PANELS
+    if not isinstance(paths, (list, tuple)):
         return []
+    hint = "Name functions(task, request), such as 'shop.panels.sentry_link'."
+    found = [path_problem("ADMIN_DETAIL_PANELS", path) for path in paths]
+    return [Error(text, hint=hint, id="django_taskstore.E005") for text in found if text]
+
+
+def path_problem(key: str, path: Any) -> str:
+    """Return why a setting's dotted path names nothing that can be called, or ""."""
+    if not isinstance(path, str):
+        return ""
     try:
         if callable(import_string(path)):
-            return []
-        problem = f"TASKSTORE['ERROR_HANDLER'] {path!r} is not callable."
+            return ""
     except ImportError as error:
-        problem = f"TASKSTORE['ERROR_HANDLER'] {path!r} cannot be imported: {error}"
-    hint = "Name a function(queue_name, task_id, exception), such as 'shop.errors.report'."
-    return [Error(problem, hint=hint, id="django_taskstore.E003")]
+        return f"TASKSTORE[{key!r}] {path!r} cannot be imported: {error}"
+    return f"TASKSTORE[{key!r}] {path!r} is not callable."
 
 
 @register(Tags.database)

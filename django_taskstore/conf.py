@@ -6,7 +6,7 @@ system checks in `checks` report what `problems` finds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from importlib.util import find_spec
 from typing import Any
@@ -55,6 +55,10 @@ class Defaults:
     ADMIN_CACHE_SECONDS: float = 5.0
     #: What a collector sends to read the metrics without signing in; None: only staff may.
     METRICS_TOKEN: str | None = None
+    #: Which code of the project runs, such as a commit's hash; workers say it of themselves.
+    REVISION: str | None = None
+    #: Dotted paths of callables(task, request), each for a panel of one's own on a task's page.
+    ADMIN_DETAIL_PANELS: Sequence[str] = ()
     #: True makes every page of the admin read-only.
     ADMIN_READ_ONLY: bool = False
 
@@ -73,6 +77,7 @@ POSITIVE = {
     "MAX_DETAILS_BYTES",
 }
 SHORTEST_TOKEN = 16
+LONGEST_REVISION = 100
 FROM_ZERO = {"MISFIRE_GRACE_SECONDS", "SHUTDOWN_TIMEOUT_SECONDS"}
 WHOLE = {key for key in POSITIVE if not key.endswith("SECONDS")}
 DEFAULTS: dict[str, Any] = {field.name: field.default for field in fields(Defaults)}
@@ -138,6 +143,21 @@ def error_handler_problems(value: Any) -> Iterator[str]:
         yield f"TASKSTORE['ERROR_HANDLER'] is {value!r}, expected a dotted path or None."
 
 
+def revision_problems(value: Any) -> Iterator[str]:
+    """Yield what is wrong with the REVISION."""
+    if not (value is None or (isinstance(value, str) and len(value) <= LONGEST_REVISION)):
+        yield (
+            f"TASKSTORE['REVISION'] is {value!r}, expected a text of at most {LONGEST_REVISION} "
+            "characters, such as a commit's hash, or None."
+        )
+
+
+def panels_problems(value: Any) -> Iterator[str]:
+    """Yield what is wrong with the ADMIN_DETAIL_PANELS paths by themselves."""
+    if not isinstance(value, (list, tuple)) or not all(isinstance(path, str) for path in value):
+        yield f"TASKSTORE['ADMIN_DETAIL_PANELS'] is {value!r}, expected a list of dotted paths."
+
+
 def token_problems(value: Any) -> Iterator[str]:
     """Yield what is wrong with the METRICS_TOKEN; the value is a secret, so nothing shows it."""
     if value is None or (isinstance(value, str) and len(value) >= SHORTEST_TOKEN):
@@ -166,9 +186,11 @@ def retention_problems(value: Any) -> Iterator[str]:
 
 
 SPECIAL: dict[str, Callable[[Any], Iterator[str]]] = {
+    "ADMIN_DETAIL_PANELS": panels_problems,
     "ERROR_HANDLER": error_handler_problems,
     "METRICS_TOKEN": token_problems,
     "RETENTION": retention_problems,
+    "REVISION": revision_problems,
 }
 
 

@@ -81,7 +81,7 @@ def pages(task):
                 for verb in ("cancel", "activate", "delete", "restore")
             ),
             *(f"{url(f'{TASKS}_act_on_all', verb)}?list_query=" for verb in TASK_VERBS),
-            *(f"{act_url(WORKERS, verb)}?pk={worker.pk}" for verb in ("quiet", "stop")),
+            *(f"{act_url(WORKERS, verb)}?pk={worker.pk}" for verb in ("quiet", "stop", "forget")),
             f"{act_url(BULK, 'stop')}?pk={operation.pk}",
             *(
                 f"{act_url(SCHEDULES, verb)}?pk={schedule.pk}"

@@ -58,6 +58,22 @@ def test_an_error_handler_that_can_be_called_is_well():
         assert ids() == []
 
 
+@pytest.mark.parametrize(
+    ("path", "words"), [("nowhere.link", "cannot be imported"), ("sys.path", "is not callable")]
+)
+def test_each_panel_that_cannot_be_called_is_e005(path, words):
+    with override_settings(TASKSTORE={"ADMIN_DETAIL_PANELS": ["logging.info", path]}):
+        (message,) = checks.check_settings()
+    assert message.id == "django_taskstore.E005"
+    assert words in message.msg
+    assert path in message.msg
+
+
+def test_a_wrong_list_of_panels_is_reported_once():
+    with override_settings(TASKSTORE={"ADMIN_DETAIL_PANELS": 5}):
+        assert ids() == ["django_taskstore.E001"]
+
+
 @pytest.mark.django_db
 def test_the_database_of_the_tests_is_well():
     assert ids(databases=["default"]) == []

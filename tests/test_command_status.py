@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime, timedelta
 
 import pytest
@@ -76,6 +77,17 @@ def test_verbose_shows_workers(queues):
     assert ["web01:7", "0/8"] in [cells(line)[:2] for line in lines]
 
 
+def test_verbose_shows_what_workers_are_and_did(queues):
+    facts = {"version": "1.2.3", "revision": "abc", "succeeded": 1_234, "failed": 5}
+    add_worker("emails", memory_bytes=64 * 2**20, **facts)
+    add_worker("reports", host="web02")
+    ran = manage("taskqueue_status", "-v2").out
+    rows = [re.split(" {2,}", line.strip()) for line in ran.splitlines()]
+    lines = {row[0]: row[2:5] + row[6:] for row in rows}
+    assert lines["web01:7"] == ["1,234", "5", "64 MiB", "1.2.3 abc", "emails"]
+    assert lines["web02:7"] == ["0", "0", "-", "?", "reports"]
+
+
 def test_only_the_named_queues_are_shown(queues):
     lines = manage("taskqueue_status", "reports").out.splitlines()
     assert [cells(line)[0] for line in lines] == ["QUEUE", "reports"]
@@ -119,6 +131,8 @@ def test_the_json_has_its_documented_shape(queues):
     assert datetime.fromisoformat(reports["paused_at"])
     (worker,) = seen["workers"]
     assert (worker["name"], worker["state"], worker["queues"]) == ("web01:7", "running", ["emails"])
+    said = ("version", "revision", "succeeded", "failed", "memory_bytes")
+    assert [worker[name] for name in said] == ["", "", 0, 0, None]
 
 
 def test_warnings_in_json_are_not_ok(queues):

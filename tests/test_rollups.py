@@ -78,6 +78,15 @@ def test_outcomes_are_counted_by_how_they_ended():
     assert counts.wait.total == counts.run.total == 6
 
 
+def test_what_ended_since_the_start_outlives_a_flush():
+    recorder = Recorder("default")
+    recorder.count([outcome(), outcome(Ending.RETRIED)])
+    recorder.flush()
+    recorder.count([outcome(), outcome(Ending.RELEASED)])
+
+    assert recorder.ended == {Ending.SUCCEEDED: 2, Ending.RETRIED: 1}
+
+
 def test_minute_hour_and_day_get_the_same():
     recorded(outcome(), outcome())
 

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import platform
+import uuid
+from collections import Counter
 from datetime import timedelta
 
+import django
 import pytest
 from django.test import override_settings
 from django.utils import timezone
 
-from django_taskstore import TaskQueueRunner, enqueue, enqueue_many, purging, rollups
+from django_taskstore import (
+    TaskQueueRunner,
+    __version__,
+    enqueue,
+    enqueue_many,
+    purging,
+    rollups,
+)
+from django_taskstore.database.servers import describe
 from django_taskstore.models import TaskStat, Worker
+from django_taskstore.runner import identity as identity_module
+from django_taskstore.runner.heartbeat import Load, announce, appear
+from django_taskstore.runner.identity import PAGES, Identity, memory_bytes
+from django_taskstore.statuses import Ending
 from tests.helpers import fresh, running, wait_until, work_until_empty
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -81,6 +97,55 @@ def test_a_quiet_worker_claims_nothing_more_and_stays():
         assert fresh(task).status == "queued"
         Worker.objects.update(quiet_requested_at=None)
         wait_until(lambda: fresh(task).status == "success", what="the task after the quiet")
+
+
+def test_a_worker_says_what_it_runs_and_did():
+    enqueue_many("Noop", [{}] * 3)
+    enqueue("RetryTwice")
+    settings = {"HEARTBEAT_SECONDS": 0.1, "LEASE_SECONDS": 30, "REVISION": "abc123"}
+    with override_settings(TASKSTORE=settings), running(lease_seconds=40, poll_seconds=2):
+        wait_until(lambda: Worker.objects.filter(succeeded=4, failed=2).exists(), what="a count")
+        worker = Worker.objects.get()
+
+    assert (worker.version, worker.revision) == (__version__, "abc123")
+    assert worker.facts == {
+        "lease_seconds": 40,
+        "poll_seconds": 2,
+        "python": platform.python_version(),
+        "django": django.get_version(),
+        "database": describe("default"),
+    }
+    if PAGES.exists():
+        assert 2**20 < worker.memory_bytes < 2**34
+
+
+def test_a_beat_is_as_many_statements_as_it_was(django_assert_num_queries):
+    identity = Identity(uuid.uuid4(), ("default",), 4, "default")
+    appear(identity)
+    load = Load(running=2, ended=Counter({Ending.SUCCEEDED: 7, Ending.LOST: 1}))
+
+    with django_assert_num_queries(2):
+        announce(identity, load)
+
+    worker = Worker.objects.get()
+    assert (worker.running, worker.succeeded, worker.failed) == (2, 7, 1)
+
+
+def test_a_worker_whose_row_was_forgotten_writes_it_again():
+    identity = Identity(uuid.uuid4(), ("default",), 4, "default")
+    appear(identity)
+    Worker.objects.get().forget(silent_since=timezone.now() + timedelta(hours=1))
+    assert not Worker.objects.exists()
+
+    announce(identity, Load(running=1))
+
+    assert Worker.objects.get().version == __version__
+
+
+def test_a_system_that_does_not_count_memory_says_nothing_of_it(monkeypatch, tmp_path):
+    monkeypatch.setattr(identity_module, "PAGES", tmp_path / "missing")
+
+    assert memory_bytes() is None
 
 
 @pytest.mark.usefixtures("ledger")

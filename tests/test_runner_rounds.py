@@ -16,7 +16,7 @@ from django_taskstore import TaskHandler, TaskQueueRunner, enqueue, enqueue_many
 from django_taskstore.database.limits import Limits
 from django_taskstore.models import QueuedTask, TaskAttempt
 from django_taskstore.runner.dispatcher import Dispatcher
-from django_taskstore.runner.heartbeat import Identity
+from django_taskstore.runner.identity import Identity
 from django_taskstore.runner.pace import Pace
 from tests.helpers import fresh, running, wait_until, work_until_empty
 from tests.testapp.models import Effect

@@ -172,6 +172,38 @@ def test_a_real_runner_is_seen():
     assert state("emails").workers == 0
 
 
+def test_workers_on_other_code_than_the_newest_are_warned_of():
+    add_worker("emails", pid=1, version="1.0", revision="old", started_at=ago(minutes=9))
+    add_worker("emails", pid=2, version="1.0", revision="new", started_at=ago(minutes=5))
+    add_worker("emails", pid=3, version="0.9", revision="new", started_at=ago(minutes=7))
+    (warning,) = snapshot("default").warnings
+    assert (warning.code, warning.queue) == ("version_skew", None)
+    assert warning.text == (
+        "2 workers run other code than the newest, web01:2 (1.0 new): web01:1, web01:3. "
+        "Restart them, or finish the deploy."
+    )
+    assert warning.since == Worker.objects.get(pid=2).started_at
+
+
+def test_many_workers_on_other_code_are_not_all_named():
+    for pid in range(1, 8):
+        add_worker("emails", pid=pid, version="1.0", started_at=ago(minutes=20 - pid))
+    add_worker("emails", pid=9, version="1.1", started_at=ago(minutes=1))
+    (warning,) = snapshot("default").warnings
+    assert "7 workers" in warning.text
+    assert "web01:5, …" in warning.text
+
+
+@pytest.mark.parametrize(
+    "second", [{"version": "1.0", "revision": "a"}, {"version": "2", "silent": 70}]
+)
+def test_workers_on_the_same_code_and_silent_ones_are_not_warned_of(second):
+    silent = second.pop("silent", 0)
+    add_worker("emails", version="1.0", revision="a", started_at=ago(minutes=9))
+    add_worker("emails", pid=8, heartbeat_at=ago(seconds=silent), **second)
+    assert codes(snapshot("default")) == []
+
+
 def test_a_backlog_without_worker_is_warned_of():
     queue("emails")
     add_task(queue_name="emails", run_after=ago(minutes=5))

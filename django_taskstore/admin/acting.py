@@ -66,6 +66,14 @@ class VerbAdmin(StoreAdmin):
             if verb.fits(row) and self.may_act(request, verb, row)
         ]
 
+    def unfit(self, request: HttpRequest, row: Any) -> list[tuple[Any, Any]]:
+        """Return the other verbs that the user may use, each with why it does not fit the row."""
+        return [
+            (verb.label, verb.reason)
+            for verb in self.verbs
+            if not (verb.undoes or verb.fits(row)) and self.may_act(request, verb, row)
+        ]
+
     def change_view(
         self,
         request: HttpRequest,
@@ -77,11 +85,25 @@ class VerbAdmin(StoreAdmin):
         context: dict[str, Any] = {"show_delete": False, "show_save_and_add_another": False}
         row = self.get_object(request, object_id)
         if row is not None and self.has_view_or_change_permission(request, row):
-            context["buttons"] = self.buttons(request, row)
+            context |= {
+                "buttons": self.buttons(request, row),
+                "unfit": self.unfit(request, row),
+            }
             context |= self.beside(request, row)
         return super().change_view(
             request, object_id, form_url, {**context, **(extra_context or {})}
         )
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Any:
+        """Return a row; a page that only shows it reads it once, for its two looks at it."""
+        if request.method not in ("GET", "HEAD"):
+            return super().get_object(request, object_id, from_field)
+        known = request.__dict__.setdefault("_rows_shown", {})
+        if object_id not in known:
+            known[object_id] = super().get_object(request, object_id, from_field)
+        return known[object_id]
 
     def beside(self, request: HttpRequest, row: Any) -> dict[str, Any]:
         """Return what a row's page shows beside its form."""
@@ -111,8 +133,12 @@ class VerbAdmin(StoreAdmin):
             self.message_user(request, text % {"most": f"{MOST_AT_ONCE:,}"}, messages.ERROR)
             return None
         rows = self.chosen(request, keys)
-        form = verb.form_for(rows, None) if verb.form_for else None
+        form = self.form_of(request, verb, rows, None)
         return self.confirmation(request, verb, rows, form, list_query=request.GET.urlencode())
+
+    def form_of(self, request: HttpRequest, verb: Verb, rows: list[Any], data: Any) -> Any:
+        """Return the form of a verb's page, or None."""
+        return verb.form_for(rows, data) if verb.form_for else None
 
     def chosen(self, request: HttpRequest, keys: list[Any]) -> list[Any]:
         """Read the rows with these keys from the database that will be written."""
@@ -148,7 +174,7 @@ class VerbAdmin(StoreAdmin):
         """Show the page, or do what it asked; a form with errors is shown again."""
         posted = request.method == "POST"
         list_query = request.POST.get("list_query")
-        form = verb.form_for(rows, request.POST if posted else None) if verb.form_for else None
+        form = self.form_of(request, verb, rows, request.POST if posted else None)
         if not posted or (form is not None and not form.is_valid()):
             return self.confirmation(request, verb, rows, form, list_query=list_query)
         if form is not None and "_compare" in request.POST:

@@ -6,6 +6,7 @@ model in particular.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -102,6 +103,10 @@ class StoreAdmin(ModelAdmin):
         user: Any = request.user
         return not settings.ADMIN_READ_ONLY and user.has_perm(f"{self.opts.app_label}.{codename}")
 
+    def may_requeue_all(self, request: HttpRequest) -> bool:
+        """Tell whether the user may requeue all tasks that match a filter."""
+        return self.may(request, "requeue_queuedtask") and self.may(request, "add_bulkoperation")
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Follow the user's permission, unless the admin is read-only."""
         return not settings.ADMIN_READ_ONLY and super().has_add_permission(request)
@@ -126,6 +131,20 @@ class StoreAdmin(ModelAdmin):
     def queue_database(self) -> str:
         """The database that changes go to: what a replica says may be old."""
         return router.db_for_write(self.model)
+
+    def address_for(self, request: HttpRequest) -> Callable[..., str]:
+        """Return a function that gives addresses of what the user may see, and "" of the rest."""
+        user: Any = request.user
+
+        def address(page: str, *args: Any, model: str) -> str:
+            may_see = user.has_perm(f"{self.opts.app_label}.view_{model}")
+            return self.url(page, *args, model=model) if may_see and self.has_page(model) else ""
+
+        return address
+
+    def has_page(self, model: str) -> bool:
+        """Tell whether the site has pages of a model of ours."""
+        return self.admin_site.is_registered(self.opts.app_config.get_model(model))
 
     def url(self, page: str, *args: Any, model: str = "") -> str:
         """Return the address of an admin page of this app.

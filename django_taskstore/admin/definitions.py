@@ -19,75 +19,27 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy
 
 from django_taskstore.admin.acting import VerbAdmin
 from django_taskstore.admin.base import StoreChangeList
+from django_taskstore.admin.dashboard import beside
 from django_taskstore.admin.dashboard.chart_context import chart_context, spelled
 from django_taskstore.admin.dashboard.overview import day_slots
+from django_taskstore.admin.deactivating import Waiting, WaitingForm, move_waiting
+from django_taskstore.admin.definition_verbs import DEFINITION_VERBS
 from django_taskstore.admin.filters import DeletedFilter
+from django_taskstore.admin.handler_facts import HANDLER_FIELDS, HandlerFacts
 from django_taskstore.admin.rendering import exact, link, pills
 from django_taskstore.admin.strips import recent_runs
-from django_taskstore.admin.verbs import Verb
-from django_taskstore.models import TaskDefinition, TaskStat
+from django_taskstore.admin.verbs import Tally, Verb
+from django_taskstore.database.transactions import writing
+from django_taskstore.models import QueuedTask, TaskDefinition, TaskStat
 from django_taskstore.registry import RESERVED_ALIASES, registry
 from django_taskstore.rollups import Counts, read, start_of
-from django_taskstore.statuses import DefinitionStatus
 from django_taskstore.validation import LONGEST_ALIAS, is_name
 
-CANCEL = Verb(
-    name="cancel",
-    permission="change",
-    label=gettext_lazy("Cancel"),
-    explanation=gettext_lazy(
-        "Nothing more can be enqueued. Waiting tasks end as canceled when a worker claims them."
-    ),
-    fits=lambda row: row.status == DefinitionStatus.ACTIVE,
-    run=lambda row, _data: row.cancel(),
-    done=lambda _row: lambda count: ngettext("%d canceled", "%d canceled", count) % count,
-    left=gettext_lazy("already canceled"),
-    recorded=gettext_lazy("Canceled."),
-    is_dangerous=True,
-)
-ACTIVATE = Verb(
-    name="activate",
-    permission="change",
-    label=gettext_lazy("Activate"),
-    explanation=gettext_lazy("Tasks can be enqueued again."),
-    fits=lambda row: row.status == DefinitionStatus.CANCELED,
-    run=lambda row, _data: row.activate(),
-    done=lambda _row: lambda count: ngettext("%d activated", "%d activated", count) % count,
-    left=gettext_lazy("already active"),
-    recorded=gettext_lazy("Activated."),
-)
-DELETE = Verb(
-    name="delete",
-    permission="delete",
-    label=gettext_lazy("Delete"),
-    explanation=gettext_lazy(
-        "The definitions are hidden and take no more work; they can be restored. Their tasks "
-        "stay; those that wait end as canceled when a worker claims them."
-    ),
-    fits=lambda row: row.soft_deleted_at is None,
-    run=lambda row, _data: row.soft_delete(),
-    done=lambda _row: lambda count: ngettext("%d deleted", "%d deleted", count) % count,
-    left=gettext_lazy("already deleted"),
-    recorded=gettext_lazy("Deleted."),
-    is_dangerous=True,
-)
-RESTORE = Verb(
-    name="restore",
-    permission="delete",
-    label=gettext_lazy("Restore"),
-    explanation=gettext_lazy("The definitions are shown again, with the status they had."),
-    fits=lambda row: row.soft_deleted_at is not None,
-    run=lambda row, _data: row.restore(),
-    done=lambda _row: lambda count: ngettext("%d restored", "%d restored", count) % count,
-    left=gettext_lazy("not deleted"),
-    recorded=gettext_lazy("Restored."),
-)
 TIMES = ("created_exact", "updated_exact", "deleted_exact")
-DEFINITION_VERBS = (CANCEL, ACTIVATE, DELETE, RESTORE)
 
 
 class TaskDefinitionForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -118,7 +70,7 @@ class DefinitionChangeList(StoreChangeList):
 
 
 @admin.register(TaskDefinition)
-class TaskDefinitionAdmin(VerbAdmin):
+class TaskDefinitionAdmin(HandlerFacts, VerbAdmin):
     """Task definitions."""
 
     form = TaskDefinitionForm
@@ -143,8 +95,10 @@ class TaskDefinitionAdmin(VerbAdmin):
             if obj.alias in registry
             else _("No handler is registered under this alias here.")
         )
+        declared = [(_("Handler"), {"fields": HANDLER_FIELDS})] if obj.alias in registry else []
         return [
             (None, {"fields": [*fields, "state"], "description": note}),
+            *declared,
             (_("Times"), {"fields": list(TIMES)}),
         ]
 
@@ -154,7 +108,7 @@ class TaskDefinitionAdmin(VerbAdmin):
         if obj is None:
             return fixed
         from_code = ["title", "description"] if obj.alias in registry else []
-        return ["alias", *from_code, *fixed]
+        return ["alias", *from_code, *fixed, *HANDLER_FIELDS]
 
     def beside(self, request: HttpRequest, row: Any) -> dict[str, Any]:
         """Return links to the definition's tasks, and the charts of its day."""
@@ -163,8 +117,57 @@ class TaskDefinitionAdmin(VerbAdmin):
         user: Any = request.user
         if user.has_perm(f"{self.opts.app_label}.view_queuedtask"):
             address = partial(self.url, "change", model="queuedtask")
-            found["strip"] = recent_runs(row.pk, self.queue_database, address)
+            found["strip"] = recent_runs(self.queue_database, address, definition_id=row.pk)
+            found |= beside.failures(
+                self.queue_database,
+                self.address_for(request),
+                may_requeue=self.may_requeue_all(request),
+                definition_id=row.pk,
+            )
         return found
+
+    def form_of(self, request: HttpRequest, verb: Verb, rows: list[Any], data: Any) -> Any:
+        """Return the form of a verb's page; of a cancel it offers what the user may do."""
+        form = super().form_of(request, verb, rows, data)
+        if isinstance(form, WaitingForm):
+            form.allow(self.verbs_for_all(request))
+        return form
+
+    def verbs_for_all(self, request: HttpRequest) -> set[str]:
+        """Return what the user may do with all tasks of a definition that wait."""
+        has_pages = self.has_page("queuedtask") and self.has_page("bulkoperation")
+        if not (has_pages and self.may(request, "add_bulkoperation")):
+            return set()
+        return {verb for verb in ("pause", "cancel") if self.may(request, f"{verb}_queuedtask")}
+
+    def move(self, request: HttpRequest, verb: Verb, row: Any, data: dict[str, Any]) -> Any:
+        """Use the verb on one row; of a cancel, have the waiting tasks moved as was chosen."""
+        chosen = data.get("waiting", Waiting.KEEP)
+        with writing(self.queue_database):
+            result = super().move(request, verb, row, data)
+            if result and chosen != Waiting.KEEP:
+                tasks: Any = self.admin_site.get_model_admin(QueuedTask)
+                for operation in move_waiting(
+                    row,
+                    chosen,
+                    asked_by=request.user,
+                    queue_name=tasks.queue_for_bulk(),
+                    using=self.queue_database,
+                ):
+                    words = _("Asked for: %(verb)s.") % {"verb": operation.get_verb_display()}
+                    self.log_addition(request, operation, words)
+            return result
+
+    def perform(
+        self, request: HttpRequest, verb: Verb, rows: list[Any], data: dict[str, Any]
+    ) -> Tally:
+        """Use the verb on each row; say where it shows how far the waiting tasks are."""
+        tally = super().perform(request, verb, rows, data)
+        if tally.changed and data.get("waiting", Waiting.KEEP) != Waiting.KEEP:
+            url = self.url("changelist", model="bulkoperation")
+            text = _("A worker moves the waiting tasks: see {}.")
+            self.message_user(request, format_html(text, link(url, _("bulk operations"))))
+        return tally
 
     def links(self, request: HttpRequest, row: TaskDefinition) -> list[dict[str, Any]]:
         """Return where a definition's page leads, as far as the user may go."""

@@ -59,6 +59,7 @@ class QueuedTaskAdmin(TaskColumns, TaskPages, EnqueuePage, ExportPage):
     )
     readonly_fields = [
         "definition_link",
+        "schedule_link",
         "last_error",
         "queue_name",
         "priority",
@@ -94,7 +95,8 @@ class QueuedTaskAdmin(TaskColumns, TaskPages, EnqueuePage, ExportPage):
         )
         error = ["last_error"] if obj is not None and obj.attempts else []
         due = "run_after" if self.has_change_permission(request, obj) else "run_after_exact"
-        main = ["definition_link", *error, "queue_name", "priority", due, "tries"]
+        schedule = ["schedule_link"] if obj is not None and obj.schedule_id else []
+        main = ["definition_link", *schedule, *error, "queue_name", "priority", due, "tries"]
         times = ["created_exact", "started_exact", "completed_exact", "run_time", "updated_exact"]
         machinery = [
             "worker",

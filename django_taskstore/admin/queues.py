@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from django_taskstore.admin.acting import SwitchAdmin
 from django_taskstore.admin.base import CountingPaginator, StoreChangeList
+from django_taskstore.admin.dashboard import beside
 from django_taskstore.admin.dashboard.chart_context import chart_context
 from django_taskstore.admin.dashboard.overview import day_slots, overview
 from django_taskstore.admin.dashboard.panels import queue_rows
@@ -60,6 +61,7 @@ RESUME = Verb(
     done=lambda _row: lambda count: ngettext("%d resumed", "%d resumed", count) % count,
     left=gettext_lazy("not paused"),
     recorded=gettext_lazy("Resumed."),
+    undoes=True,
 )
 STOP = Verb(
     name="stop",
@@ -144,11 +146,22 @@ class QueueAdmin(SwitchAdmin):
         return QueueChangeList
 
     def beside(self, request: HttpRequest, row: Any) -> dict[str, Any]:
-        """Return the charts of the queue's day."""
-        slots = day_slots(self.queue_database, queue_name=row.name)
-        states = snapshot(self.queue_database, [row.name]).queues
-        age = states[0].oldest_wait_seconds if states else None
-        return chart_context(slots, age)
+        """Return who serves the queue, what it runs, what fails, and the charts of its day."""
+        using, address = self.queue_database, self.address_for(request)
+        slots = day_slots(using, queue_name=row.name)
+        seen = snapshot(using, [row.name])
+        age = seen.queues[0].oldest_wait_seconds if seen.queues else None
+        parts = []
+        if address("changelist", model="worker"):
+            workers = [worker for worker in seen.workers if worker.serves(row)]
+            parts.append(beside.serving(workers, address))
+        if address("changelist", model="queuedtask"):
+            may_requeue = self.may_requeue_all(request)
+            parts += [
+                beside.longest(using, address, queue_name=row.name),
+                beside.failures(using, address, may_requeue=may_requeue, queue_name=row.name),
+            ]
+        return {**beside.together(*parts), **chart_context(slots, age), "queue_name": row.name}
 
     @admin.display(description=gettext_lazy("status"))
     def state(self, queue: Queue) -> SafeString:

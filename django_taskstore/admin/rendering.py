@@ -37,6 +37,7 @@ GLYPHS: dict[str, str] = {
     Ending.LOST: "✕",
     "deleted": "⌫",
     "asked": "⊘",
+    "behind": "≠",
 }
 LONGEST_SHOWN = 65_536
 LONGEST_BRIEF = 80

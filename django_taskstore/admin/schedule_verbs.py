@@ -58,6 +58,7 @@ RESUME = Verb(
     done=lambda _row: lambda count: ngettext("%d resumed", "%d resumed", count) % count,
     left=_("not paused"),
     recorded=_("Resumed."),
+    undoes=True,
 )
 SKIP = Verb(
     name="skip",
@@ -80,6 +81,7 @@ ACTIVATE = Verb(
     done=lambda _row: lambda count: ngettext("%d activated", "%d activated", count) % count,
     left=_("already active"),
     recorded=_("Activated."),
+    undoes=True,
 )
 DELETE = Verb(
     name="delete",

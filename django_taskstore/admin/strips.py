@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Subquery
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from django_taskstore.admin.reach import REACH
+from django_taskstore.admin import reach
 from django_taskstore.admin.rendering import GLYPHS, duration, lasted
 from django_taskstore.claims import rows
 from django_taskstore.models import QueuedTask
@@ -82,7 +81,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Strip:
-    """The last tasks of one definition, the newest last.
+    """The last tasks of one definition or worker, the newest last.
 
     Attributes:
         runs: the tasks.
@@ -93,20 +92,19 @@ class Strip:
     summary: str
 
 
-def recent_runs(definition_id: int, using: str, address: Any) -> Strip | None:
-    """Return how the last tasks of a definition ended, or None when there is none.
+def recent_runs(using: str, address: Any, **only: Any) -> Strip | None:
+    """Return how the last tasks of a definition or of a worker ended, or None without any.
 
-    No index leads by definition, so they are looked for among the newest tasks only.
+    No index leads by either, so they are looked for among the newest tasks only.
 
     Args:
-        definition_id: the definition.
         using: the database's alias.
         address: returns the address of a task's page by its key, or "".
+        **only: ``definition_id``, or ``claimed_by``, the worker that claimed last.
     """
-    newest = rows(using).order_by("-pk").values("pk")[:1]
-    near = rows(using).filter(
-        pk__gt=Subquery(newest) - REACH, definition_id=definition_id, soft_deleted_at=None
-    )
+    newest = rows(using).order_by("-pk").values_list("pk", flat=True).first() or 0
+    # A number of its own: by a subquery MariaDB does not know where to stop, and reads all.
+    near = rows(using).filter(pk__gt=newest - reach.REACH, soft_deleted_at=None, **only)
     columns = near.order_by("-pk").values_list("pk", "status", "started_at", "completed_at")
     found = list(columns[:MOST_RUNS])[::-1]
     if not found:

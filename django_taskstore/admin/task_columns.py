@@ -28,7 +28,8 @@ from django_taskstore.admin.rendering import (
     pills,
     pretty,
 )
-from django_taskstore.models import QueuedTask, TaskAttempt, Worker
+from django_taskstore.admin.timeline import records_of
+from django_taskstore.models import QueuedTask, Schedule
 from django_taskstore.statuses import Status
 
 #: No index leads from a task to those requeued from it, so only so many ids are looked at.
@@ -99,8 +100,8 @@ class TaskColumns(StoreAdmin):
     @admin.display(description=gettext_lazy("last error"))
     def last_error(self, task: QueuedTask) -> Any:
         """Return what the last attempt that did not succeed said."""
-        rows = TaskAttempt.objects.filter(queued_task=task.pk).order_by("-claim_seq")
-        last = rows.only("exception_class", "message").first()
+        attempts = records_of(task).attempts
+        last = attempts[-1] if attempts else None
         if last is None or not last.exception_class:
             return NOTHING
         return format_html("<strong>{}</strong> {}", last.exception_class, last.message)
@@ -110,6 +111,17 @@ class TaskColumns(StoreAdmin):
         """Return a link to the definition."""
         url = self.url("change", task.definition_id, model="taskdefinition")
         return format_html("{} <code>{}</code>", link(url, task.definition), task.definition.alias)
+
+    @admin.display(description=gettext_lazy("schedule"))
+    def schedule_link(self, task: QueuedTask) -> Any:
+        """Return a link to the schedule that enqueued it, by its plan or by hand, and when."""
+        name = (
+            Schedule.objects.filter(pk=task.schedule_id or 0).values_list("name", flat=True).first()
+        )
+        if name is None:
+            return _("a schedule that is gone")
+        shown = link(self.url("change", task.schedule_id, model="schedule"), name)
+        return format_html("{} {}", shown, moment(task.occurrence_at))
 
     @admin.display(description=gettext_lazy("parameters"))
     def parameters_shown(self, task: QueuedTask) -> Any:
@@ -141,10 +153,10 @@ class TaskColumns(StoreAdmin):
         """Return a link to the worker that claimed the task last, while its row is there."""
         if task.claimed_by is None:
             return NOTHING
-        worker = Worker.objects.filter(pk=task.claimed_by).first()
-        if worker is None:
+        name = records_of(task).workers.get(task.claimed_by)
+        if name is None:
             return str(task.claimed_by)
-        return link(self.url("change", worker.pk, model="worker"), worker)
+        return link(self.url("change", task.claimed_by, model="worker"), name)
 
     @admin.display(description=gettext_lazy("requeued from"))
     def old_task(self, task: QueuedTask) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import path
@@ -16,6 +17,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from django_taskstore.admin.live import LiveAdmin
+from django_taskstore.admin.own_panels import own_panels
 from django_taskstore.admin.rendering import block, pretty, progress
 from django_taskstore.admin.strips import recent_runs, wait_and_run
 from django_taskstore.admin.task_columns import state_of
@@ -28,13 +30,16 @@ class TaskPages(LiveAdmin):
     """An admin of tasks whose page shows a life that goes on."""
 
     live_template = "admin/django_taskstore/queuedtask/live.html"
-    live_related = ("definition",)
 
     def get_urls(self) -> list[Any]:
         """Add the page with hidden values."""
         name = f"{self.opts.app_label}_{self.opts.model_name}_raw"
         view = self.admin_site.admin_view(require_safe(self.raw_view))
         return [path("<int:key>/raw/", view, name=name), *super().get_urls()]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return the rows with their definitions, which every page names."""
+        return super().get_queryset(request).select_related("definition")
 
     def has_payload_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Follow the permission to see hidden values, which changes nothing."""
@@ -45,8 +50,11 @@ class TaskPages(LiveAdmin):
         """Return the task's life, its kin, and where its hidden values are shown."""
         context = self.live_context(row) | {"strip_self": row.pk}
         context["strip"] = recent_runs(
-            row.definition_id, self.queue_database, lambda key: self.url("change", key)
+            self.queue_database,
+            lambda key: self.url("change", key),
+            definition_id=row.definition_id,
         )
+        context["own_panels"] = list(own_panels(row, request))
         if self.has_payload_permission(request, row):
             context["links"] = [{"url": self.url("raw", row.pk), "label": _("Hidden values")}]
         return context

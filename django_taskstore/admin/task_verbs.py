@@ -70,6 +70,7 @@ REQUEUE = Verb(
     run=requeue_as_new,
     done=lambda _task: lambda count: ngettext("%d requeued", "%d requeued", count) % count,
     left=_("could not be requeued"),
+    unfit=_("not ended"),
     recorded=_("Requeued as new."),
     form_for=RequeueForm,
 )
@@ -124,6 +125,7 @@ RESUME = Verb(
     done=lambda _task: lambda count: ngettext("%d resumed", "%d resumed", count) % count,
     left=_("not paused"),
     recorded=_("Resumed."),
+    undoes=True,
 )
 MOVE = Verb(
     name="move",
@@ -165,6 +167,7 @@ RESTORE = Verb(
     done=lambda _task: lambda count: ngettext("%d restored", "%d restored", count) % count,
     left=_("not deleted"),
     recorded=_("Restored."),
+    undoes=True,
 )
 PURGE = Verb(
     name="purge",

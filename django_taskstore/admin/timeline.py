@@ -1,7 +1,7 @@
 """The life of one task as steps, from its creation to its end or to what comes next.
 
-Owns `steps`. It reads the row, the records of its attempts and the names of workers that
-are still there.
+Owns `steps`. It reads the row, the records of its attempts, the names of workers that are
+still there, and who created it in the admin.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.contrib.admin.models import ADDITION, LogEntry
+from django.contrib.auth import get_user_model
+from django.contrib.contenttypes.models import ContentType
 from django.utils.translation import gettext as _
 
 from django_taskstore.admin.rendering import GLYPHS, lasted
@@ -53,15 +56,38 @@ def steps(task: QueuedTask, now: datetime) -> list[Step]:
         task: the row.
         now: an aware datetime.
     """
-    records = TaskAttempt.objects.using(task._state.db).filter(queued_task=task.pk)
-    attempts = list(records.defer("traceback").order_by("-claim_seq")[: MOST_SHOWN + 1])[::-1]
-    names = worker_names({one.worker for one in attempts} | {task.claimed_by}, task._state.db)
+    known = records_of(task)
     return [
         *beginning(task),
-        *past(attempts, names),
-        *present(task, attempts, names, now),
+        *past(known.attempts, known.workers),
+        *present(task, known.attempts, known.workers, now),
         *ahead(task, now),
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """What is recorded of a task beside its row.
+
+    Attributes:
+        attempts: the latest that did not simply succeed, oldest first, without tracebacks.
+        workers: the names of workers that are still there.
+    """
+
+    attempts: list[TaskAttempt]
+    workers: Mapping[UUID | None, str]
+
+
+def records_of(task: QueuedTask) -> Records:
+    """Return what is recorded of a task, read once for all parts of its page."""
+    known: Records | None = task.__dict__.get("_records")
+    if known is None:
+        using = task._state.db
+        latest = TaskAttempt.objects.using(using).filter(queued_task=task.pk)
+        attempts = list(latest.defer("traceback").order_by("-claim_seq")[: MOST_SHOWN + 1])[::-1]
+        ids = {one.worker for one in attempts} | {task.claimed_by}
+        known = task.__dict__["_records"] = Records(attempts, worker_names(ids, using))
+    return known
 
 
 def worker_names(ids: set[UUID | None], using: str | None) -> Mapping[UUID | None, str]:
@@ -74,12 +100,30 @@ def worker_names(ids: set[UUID | None], using: str | None) -> Mapping[UUID | Non
 
 def beginning(task: QueuedTask) -> Iterator[Step]:
     """Yield how the task came to be."""
-    source = task.requeued_from_id
-    detail = _("requeued from #%(id)d") % {"id": source} if source else ""
-    yield Step("created", _("Created"), task.created_at, detail)
+    yield Step("created", _("Created"), task.created_at, ", ".join(origin(task)))
     is_later = task.run_after - task.created_at > AT_ONCE
     if is_later and not task.attempts and task.status in (Status.SCHEDULED, Status.PAUSED):
         yield Step(Status.SCHEDULED, _("Scheduled"), task.run_after, is_ahead=True)
+
+
+def origin(task: QueuedTask) -> Iterator[str]:
+    """Yield from where a task came, as far as its row and the admin's history know.
+
+    Code and commands leave no trace: a column for them would cost every enqueue.
+    """
+    if task.requeued_from_id:
+        yield _("requeued from #%(id)d") % {"id": task.requeued_from_id}
+    if task.schedule_id:
+        yield _("by its schedule") if task.occurrence_at else _("by hand, from its schedule")
+        return
+    username = f"user__{get_user_model().USERNAME_FIELD}"
+    added = LogEntry.objects.filter(
+        content_type=ContentType.objects.get_for_model(QueuedTask),
+        object_id=str(task.pk),
+        action_flag=ADDITION,
+    )
+    for who in added.order_by("pk").values_list(username, flat=True)[:1]:
+        yield _("by %(who)s in the admin") % {"who": who}
 
 
 def past(attempts: list[TaskAttempt], names: Mapping[UUID | None, str]) -> Iterator[Step]:

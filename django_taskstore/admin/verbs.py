@@ -35,6 +35,9 @@ class Verb:
         recorded: the line in the row's history.
         form_for: makes the form of the confirmation page, or None.
         is_dangerous: whether it destroys or repeats something.
+        undoes: whether it only takes another verb back, so that nobody misses it where it does
+            not fit.
+        unfit: why it does not fit a row, for its page; `left` by default.
     """
 
     name: str
@@ -48,6 +51,13 @@ class Verb:
     recorded: Any
     form_for: Callable[[list[Any], Any], forms.Form] | None = None
     is_dangerous: bool = False
+    undoes: bool = False
+    unfit: Any = ""
+
+    @property
+    def reason(self) -> Any:
+        """Why it does not fit a row."""
+        return self.unfit or self.left
 
     @property
     def action_name(self) -> str:

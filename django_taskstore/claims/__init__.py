@@ -1,6 +1,6 @@
 """Taking tasks so that nobody else has them, and keeping them.
 
-`fence` is the right to end a task, `taking` gets it, `lease` keeps it.
+`line` is what waits, `fence` the right to end a task; `taking` gets it, `lease` keeps it.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from django_taskstore.claims.fence import (
     still_held,
 )
 from django_taskstore.claims.lease import Renewal, canceled, renew, report
+from django_taskstore.claims.line import has_waiting
 from django_taskstore.claims.taking import (
     PROCESS_WORKER,
     claim,
     claim_expired,
     claim_next,
     claim_orphaned,
-    has_waiting,
     looks_freely,
 )
 

@@ -14,13 +14,17 @@ from functools import lru_cache
 from typing import Any, cast
 
 from django.db import router, transaction
-from django.db.models import F, TextField
-from django.db.models.functions import Cast
 
 from django_taskstore import signals, transitions
-from django_taskstore.claims.fence import COLUMNS, TIMES, Claim, rows, still_held
+from django_taskstore.claims.fence import COLUMNS, Claim, rows, still_held
+from django_taskstore.claims.line import (
+    lock_first,
+    next_ones,
+    place_in_line,
+    plain_columns,
+    timings,
+)
 from django_taskstore.conf import settings
-from django_taskstore.database.clock import SecondsSince
 from django_taskstore.database.expressions import EACH, OneOf
 from django_taskstore.database.servers import gives_back_updated, skips_locked
 from django_taskstore.database.statements import Prepared, Statement
@@ -28,12 +32,6 @@ from django_taskstore.database.transactions import repeat_on_conflict, writing
 from django_taskstore.models import Queue, QueuedTask
 from django_taskstore.statuses import Status
 
-#: The claim's own order, which is the claim index's order.
-ORDER = ("-priority", "run_after", "id")
-#: What a claim raises by one.
-RAISED = ("claim_seq", "attempts")
-PRIORITY = COLUMNS.index("priority")
-RUN_AFTER = COLUMNS.index("run_after") + 1
 #: The identity of this process for loops of its own; a runner has one of its own too.
 PROCESS_WORKER = uuid.uuid4()
 
@@ -65,7 +63,7 @@ def claim(
         statement = take_first(queue_name, refused, worker, lease_seconds, using)
         found = sorted(statement.fetch(limit=limit), key=place_in_line)
         return [make(row, worker, using, queue_name) for row in found]
-    found = waiting(queue_name, refused, using).fetch(limit=limit)
+    found = lock_first(queue_name, refused, using, limit=limit)
     if not found:
         return []
     taken = take(worker, lease_seconds, using).change([row[0] for row in found])
@@ -100,60 +98,6 @@ def take_first(
     # Django compiles FOR UPDATE only where a transaction is open; nothing is sent in this one.
     with transaction.atomic(using=using):
         return taking.of(found.select("id"), shown=shown)
-
-
-@lru_cache(maxsize=1_000)
-def waiting(queue_name: str, without: frozenset[int], using: str) -> Statement:
-    """Compile the SELECT that finds and locks the next tasks of a queue."""
-    raised = [F(name) + 1 if name in RAISED else F(name) for name in plain_columns()]
-    return next_ones(queue_name, without, using).select(*raised, *timings())
-
-
-def next_ones(queue_name: str, without: frozenset[int], using: str) -> Prepared:
-    """Return the next tasks of a queue, to be locked."""
-    found = queued(queue_name, without, using)
-    return found.select_for_update(skip_locked=skips_locked(using)).order_by(*ORDER)
-
-
-def plain_columns() -> list[str]:
-    """Return the columns that a claim takes as the driver gives them."""
-    return [name for name in COLUMNS if name not in TIMES]
-
-
-def timings() -> list[Any]:
-    """Return how long a task has waited, and its times as text."""
-    return [SecondsSince("run_after"), *(Cast(name, TextField()) for name in TIMES)]
-
-
-def place_in_line(row: Sequence[Any]) -> tuple[Any, ...]:
-    """Return what sorts claimed rows in the order of the queue: RETURNING has none.
-
-    Times as a database prints them sort as text; a number of seconds would be rounded.
-    """
-    return -row[PRIORITY], row[RUN_AFTER], row[0]
-
-
-def queued(queue_name: str, without: frozenset[int], using: str) -> Prepared:
-    """Return the waiting tasks of a queue that this process can run."""
-    rows = transitions.queued(Prepared(QueuedTask, using=using).filter(queue_name=queue_name))
-    return rows.exclude(definition_id__in=without) if without else rows
-
-
-def has_waiting(queue_name: str, *, using: str, without: Collection[int] = ()) -> bool:
-    """Tell whether a queue has something to claim, without a lock or a transaction.
-
-    Args:
-        queue_name: the queue.
-        using: the database's alias.
-        without: ids of definitions to step over.
-    """
-    return bool(one_waiting(queue_name, frozenset(without), using).fetch(limit=1))
-
-
-@lru_cache(maxsize=1_000)
-def one_waiting(queue_name: str, without: frozenset[int], using: str) -> Statement:
-    """Compile the SELECT that looks whether a queue has work."""
-    return queued(queue_name, without, using).order_by(*ORDER).select("id")
 
 
 @lru_cache(maxsize=100)

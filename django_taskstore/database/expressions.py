@@ -125,5 +125,9 @@ class Given(OfColumn):
 
     def adapted(self, values: Mapping[str, Any], connection: Any) -> Any:
         """Return the column's value among those given, as the driver takes it."""
-        field = self.column.target
-        return field.get_db_prep_save(values[field.attname], connection)
+        return self.column.target.get_db_prep_save(values[self.name], connection)
+
+    @property
+    def name(self) -> str:
+        """The column's name, under which the value is given."""
+        return str(self.column.target.attname)

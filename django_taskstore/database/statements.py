@@ -44,11 +44,29 @@ class Statement:
     names: tuple[str, ...] = ()
     converted: tuple[tuple[int, Any], ...] = ()
 
-    def fetch(self, *, limit: int = NO_LIMIT) -> list[tuple[Any, ...]]:
-        """Run a SELECT and return its first rows as the driver gives them."""
+    def fetch(self, *, limit: int = NO_LIMIT, **given: Any) -> list[tuple[Any, ...]]:
+        """Run a SELECT and return its first rows as the driver gives them.
+
+        Args:
+            limit: the most rows.
+            **given: values for each `Given`, as the driver has given them before.
+        """
+        params = self.params
+        if given:
+            params = tuple(
+                given[one.name] if isinstance(one, Given) else one for one in self.params
+            )
         with connections[self.using].cursor() as cursor:
-            cursor.execute(self.sql.replace(LIMIT, f"LIMIT {limit:d}"), self.params)
+            cursor.execute(self.sql.replace(LIMIT, f"LIMIT {limit:d}"), params)
             return list(cursor.fetchall())
+
+    def along(self, index: str) -> Statement:
+        """Return the SELECT made to walk an index of its table, in MySQL's words.
+
+        Args:
+            index: its name.
+        """
+        return replace(self, sql=self.sql.replace(" WHERE ", f" FORCE INDEX (`{index}`) WHERE ", 1))
 
     def fetch_each(self, ids: Iterable[int]) -> list[tuple[Any, ...]]:
         """Run a SELECT and return these rows as the driver gives them."""

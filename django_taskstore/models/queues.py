@@ -7,11 +7,13 @@ is judged by it, since only leases can tell whether a worker lives.
 from __future__ import annotations
 
 import uuid
+from datetime import datetime
 
 from django.db import models, router
 from django.utils.translation import gettext_lazy as _
 
 from django_taskstore import signals
+from django_taskstore.conf import LONGEST_REVISION
 from django_taskstore.database.clock import DatabaseNow
 from django_taskstore.database.fields import ByteText
 from django_taskstore.validation import LONGEST_QUEUE_NAME
@@ -82,11 +84,21 @@ class Worker(models.Model):
     heartbeat_at = models.DateTimeField(_("last heartbeat"))
     quiet_requested_at = models.DateTimeField(_("quiet requested at"), null=True, blank=True)
     stop_requested_at = models.DateTimeField(_("stop requested at"), null=True, blank=True)
+    # Defaults of the database too: while a deploy goes on, workers of the last release write rows.
+    version = models.CharField(_("version"), max_length=50, default="", db_default="")
+    revision = models.CharField(
+        _("revision"), max_length=LONGEST_REVISION, default="", db_default=""
+    )
+    succeeded = models.PositiveBigIntegerField(_("succeeded"), default=0, db_default=0)
+    failed = models.PositiveBigIntegerField(_("failed"), default=0, db_default=0)
+    memory_bytes = models.PositiveBigIntegerField(_("memory"), null=True, blank=True)
+    facts = models.JSONField(_("configuration"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("worker")
         verbose_name_plural = _("workers")
         ordering = ["-heartbeat_at"]
+        permissions = [("forget_worker", _("Can forget a lost worker"))]
 
     def __str__(self) -> str:
         return f"{self.host}:{self.pid}"
@@ -98,6 +110,15 @@ class Worker(models.Model):
     def request_stop(self) -> bool:
         """Ask the worker to finish what runs and end; return whether that was new."""
         return self._request("stop_requested_at")
+
+    def forget(self, *, silent_since: datetime) -> bool:
+        """Remove the row of a worker that is gone; return whether it was removed.
+
+        Args:
+            silent_since: a worker heard of at this aware datetime or later keeps its row.
+        """
+        rows = Worker.objects.filter(pk=self.pk, heartbeat_at__lt=silent_since)
+        return rows.delete()[0] > 0
 
     def _request(self, column: str) -> bool:
         rows = Worker.objects.filter(pk=self.pk, **{column: None})

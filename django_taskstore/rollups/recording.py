@@ -45,6 +45,7 @@ class Recorder:
     def __init__(self, using: str) -> None:
         self.using = using
         self._counts: Counter[tuple[str, int, str, int, int]] = Counter()
+        self._ended: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._flush_at = time.monotonic() + FLUSH_SECONDS
 
@@ -63,6 +64,13 @@ class Recorder:
         ]
         with self._lock:
             self._counts.update(keys)
+            self._ended.update(ending for _queue, _definition, ending, _wait, _run in keys)
+
+    @property
+    def ended(self) -> Counter[str]:
+        """How many attempts ended since the start, by ending."""
+        with self._lock:
+            return self._ended.copy()
 
     def flush_when_due(self) -> None:
         """Add what was counted to the database, if the last time is a few seconds ago."""

@@ -18,7 +18,8 @@ from django_taskstore.notifier import ANYTHING
 from django_taskstore.outcomes import Outcome
 from django_taskstore.runner.exchange import Exchange
 from django_taskstore.runner.guard import LONGEST_PAUSE_SECONDS, Guard
-from django_taskstore.runner.heartbeat import Identity, Orders
+from django_taskstore.runner.heartbeat import Orders
+from django_taskstore.runner.identity import Identity
 from django_taskstore.runner.mailbox import Mailbox
 from django_taskstore.runner.pool import HURRY_SECONDS, InlinePool, Pool
 from django_taskstore.runner.promoting import Promoter

@@ -26,7 +26,7 @@ from django_taskstore.executor import Execution
 from django_taskstore.outcomes import Outcome, announce, record
 from django_taskstore.registry import registry
 from django_taskstore.rollups import Recorder
-from django_taskstore.runner.heartbeat import Identity
+from django_taskstore.runner.identity import Identity
 from django_taskstore.runner.locked import Locked, divide
 from django_taskstore.runner.notices import say_left, say_lost
 from django_taskstore.statuses import Ending

@@ -12,15 +12,16 @@ import os
 import socket
 import threading
 import time
-import uuid
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
 
 from django.db import DatabaseError, connections
 from django.db.models import Exists
 from django.utils import timezone
 
-from django_taskstore import claims, maintenance, purging, rollups, transitions
+from django_taskstore import __version__, claims, maintenance, purging, rollups, transitions
 from django_taskstore.conf import settings
 from django_taskstore.context import Reason
 from django_taskstore.database.clock import DatabaseNow, read_now
@@ -31,7 +32,9 @@ from django_taskstore.database.transactions import writing
 from django_taskstore.executor import Execution
 from django_taskstore.models import Worker
 from django_taskstore.rollups import Recorder
+from django_taskstore.runner.identity import Identity, facts, memory_bytes, revision
 from django_taskstore.runner.in_flight import InFlight
+from django_taskstore.statuses import FAILURES, Ending
 
 logger = logging.getLogger("django_taskstore.worker")
 
@@ -39,16 +42,6 @@ TICK_SECONDS = 1.0
 PURGE_SECONDS = 600.0
 #: The rest of a lease is for clocks that run apart and for telling the handlers.
 TRUSTED_PART = 0.9
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Who this worker is, for the rows it claims and for people."""
-
-    id: uuid.UUID
-    queues: Sequence[str]
-    concurrency: int
-    using: str
 
 
 class Heartbeat(threading.Thread):
@@ -142,7 +135,8 @@ class Heartbeat(threading.Thread):
         self._renew()
         # Counted from before the question: the database's lease began no earlier.
         self._trusted_until = asked_at + self.lease_seconds * TRUSTED_PART
-        news = announce(self.identity, running=len(self.in_flight))
+        load = Load(len(self.in_flight), self.recorder.ended)
+        news = announce(self.identity, load)
         if news.has_expired and maintenance.rescue(self.identity.using):
             self.wake()
         self.obey(news.orders)
@@ -218,12 +212,34 @@ class News:
     has_expired: bool
 
 
-def announce(identity: Identity, *, running: int) -> News:
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a worker has to do, and has done.
+
+    Attributes:
+        running: the tasks it holds.
+        ended: how many attempts ended since it started, by ending.
+    """
+
+    running: int = 0
+    ended: Counter[str] = field(default_factory=Counter)
+
+    def columns(self) -> dict[str, int | None]:
+        """Return what a beat writes into the worker's row."""
+        return {
+            "running": self.running,
+            "succeeded": self.ended[Ending.SUCCEEDED],
+            "failed": sum(self.ended[ending] for ending in FAILURES),
+            "memory_bytes": memory_bytes(),
+        }
+
+
+def announce(identity: Identity, load: Load) -> News:
     """Write the worker's row, which people read; return what they wrote into it, and news."""
     workers = Worker.objects.using(identity.using)
-    seen = {"heartbeat_at": DatabaseNow(), "running": running}
     mine = workers.filter(pk=identity.id)
-    if not mine.update(**seen):
+    columns: Any = load.columns()
+    if not mine.update(heartbeat_at=DatabaseNow(), **columns):
         now = read_now(identity.using)
         row = Worker(
             id=identity.id,
@@ -231,9 +247,12 @@ def announce(identity: Identity, *, running: int) -> News:
             pid=os.getpid(),
             queues=list(identity.queues),
             concurrency=identity.concurrency,
-            running=running,
             started_at=now,
             heartbeat_at=now,
+            version=__version__,
+            revision=revision(),
+            facts=facts(identity),
+            **columns,
         )
         # The dispatcher and the heartbeat both say that a worker begins.
         workers.bulk_create([row], ignore_conflicts=True)
@@ -246,7 +265,7 @@ def announce(identity: Identity, *, running: int) -> News:
 def appear(identity: Identity) -> None:
     """Write the row of a worker that begins, in its turn where others write all the time."""
     with writing(identity.using):
-        announce(identity, running=0)
+        announce(identity, Load())
 
 
 def withdraw(identity: Identity) -> None:

@@ -18,7 +18,8 @@ from django_taskstore.definitions import queue_database
 from django_taskstore.notifier import Watcher, watch
 from django_taskstore.runner.dispatcher import Dispatcher
 from django_taskstore.runner.exchange import ALL_QUEUES
-from django_taskstore.runner.heartbeat import Heartbeat, Identity, appear, withdraw
+from django_taskstore.runner.heartbeat import Heartbeat, appear, withdraw
+from django_taskstore.runner.identity import Identity
 from django_taskstore.runner.notices import say_unheard
 from django_taskstore.runner.pool import HandlerThreads
 from django_taskstore.runner.warden import Warden
@@ -163,7 +164,14 @@ class TaskQueueRunner:
 
     def _make_dispatcher(self) -> Dispatcher:
         return Dispatcher(
-            Identity(uuid.uuid4(), self.queues, self.concurrency, queue_database()),
+            Identity(
+                uuid.uuid4(),
+                self.queues,
+                self.concurrency,
+                queue_database(),
+                lease_seconds=self.lease_seconds,
+                poll_seconds=self.poll_seconds,
+            ),
             lease_seconds=self.lease_seconds,
             poll_seconds=self.poll_seconds,
             max_tasks=self.max_tasks,

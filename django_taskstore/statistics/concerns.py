@@ -5,14 +5,17 @@ Owns the warnings, their codes and their words. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from django_taskstore.conf import settings
-from django_taskstore.statistics.states import QueueState, StatusWarning, Tally
+from django_taskstore.statistics.states import QueueState, StatusWarning, Tally, WorkerState
+
+#: Names in one sentence; who wants all looks at the list.
+MOST_NAMED = 5
 
 
 def queue_warnings(states: Iterable[QueueState]) -> Iterator[StatusWarning]:
@@ -75,3 +78,29 @@ def stranger_warnings(strangers: Mapping[str, Tally]) -> Iterator[StatusWarning]
             tally.n,
         )
         yield StatusWarning("no_handler", text % {"count": tally, "alias": alias})
+
+
+def skew_warnings(workers: Collection[WorkerState]) -> Iterator[StatusWarning]:
+    """Yield which workers run other code than the one that started last, as a deploy may leave."""
+    if not workers:
+        return
+    newest = max(workers, key=lambda worker: worker.started_at)
+    names = [worker.name for worker in workers if worker.code != newest.code]
+    if not names:
+        return
+    text = ngettext(
+        "%(count)s worker runs other code than the newest, %(newest)s (%(code)s): %(names)s. "
+        "Restart it, or finish the deploy.",
+        "%(count)s workers run other code than the newest, %(newest)s (%(code)s): %(names)s. "
+        "Restart them, or finish the deploy.",
+        len(names),
+    )
+    more = ", …" if len(names) > MOST_NAMED else ""
+    shown = ", ".join(names[:MOST_NAMED]) + more
+    facts = {
+        "count": f"{len(names):,}",
+        "newest": newest.name,
+        "code": newest.code,
+        "names": shown,
+    }
+    yield StatusWarning("version_skew", text % facts, since=newest.started_at)

@@ -70,6 +70,11 @@ def worker_json(worker: WorkerState) -> dict[str, Any]:
         "running": worker.running,
         "concurrency": worker.concurrency,
         "state": "running",
+        "version": worker.version,
+        "revision": worker.revision,
+        "succeeded": worker.succeeded,
+        "failed": worker.failed,
+        "memory_bytes": worker.memory_bytes,
     }
 
 

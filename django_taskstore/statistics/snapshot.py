@@ -13,7 +13,11 @@ from django_taskstore.conf import settings
 from django_taskstore.database.clock import read_now
 from django_taskstore.models import Queue, Worker
 from django_taskstore.statistics import counts
-from django_taskstore.statistics.concerns import queue_warnings, stranger_warnings
+from django_taskstore.statistics.concerns import (
+    queue_warnings,
+    skew_warnings,
+    stranger_warnings,
+)
 from django_taskstore.statistics.states import QueueState, Snapshot, WorkerState
 from django_taskstore.statuses import Status
 
@@ -36,7 +40,11 @@ def snapshot(using: str, names: Collection[str] | None = None) -> Snapshot:
     workers = tuple(live_workers(using, bounds.now))
     states = tuple(queue_states(queues, workers, survey, bounds.now))
     strangers = counts.strangers(found, using) if bounds.has_strangers else {}
-    warnings = (*queue_warnings(states), *stranger_warnings(strangers))
+    warnings = (
+        *queue_warnings(states),
+        *stranger_warnings(strangers),
+        *skew_warnings(workers),
+    )
     return Snapshot(bounds.now, states, workers, strangers, warnings)
 
 
@@ -68,6 +76,12 @@ def workers_since(using: str, now: datetime, *, seconds: float) -> Iterator[Work
             running=worker.running,
             started_at=worker.started_at,
             heartbeat_age_seconds=age_seconds(worker.heartbeat_at, now),
+            version=worker.version,
+            revision=worker.revision,
+            succeeded=worker.succeeded,
+            failed=worker.failed,
+            memory_bytes=worker.memory_bytes,
+            id=worker.pk,
         )
 
 

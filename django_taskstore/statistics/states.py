@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from uuid import UUID
 
 from django_taskstore.models import Queue
 
@@ -65,6 +66,17 @@ class WorkerState:
     running: int
     started_at: datetime
     heartbeat_age_seconds: float
+    version: str = ""
+    revision: str = ""
+    succeeded: int = 0
+    failed: int = 0
+    memory_bytes: int | None = None
+    id: UUID | None = None
+
+    @property
+    def code(self) -> str:
+        """What it runs: the version of this package, and the project's revision if it has one."""
+        return f"{self.version} {self.revision}".strip() or "?"
 
     def serves(self, queue: Queue) -> bool:
         """Tell whether it works a queue, and was not asked to leave it since it started."""
@@ -129,7 +141,8 @@ class StatusWarning:
     """Something an operator should look at.
 
     Attributes:
-        code: no_worker, paused_with_backlog, queue_age, expired_leases or no_handler.
+        code: no_worker, paused_with_backlog, queue_age, expired_leases, no_handler or
+            version_skew.
         text: a sentence.
         queue: the queue, or None.
         since: since when, where that is known.

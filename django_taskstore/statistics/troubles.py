@@ -45,19 +45,21 @@ class Failing:
     last_at: datetime
 
 
-def failing(now: datetime, using: str, *, most: int = 10) -> list[Failing]:
+def failing(now: datetime, using: str, *, most: int = 10, **only: Any) -> list[Failing]:
     """Return what fails now, the most frequent of the last hour first.
 
     Args:
         now: the database's time.
         using: the database's alias.
         most: how many groups.
+        **only: ``definition_id`` or ``queue_name``.
     """
     newest = TaskAttempt.objects.using(using).order_by("-pk").values("pk")
     records = TaskAttempt.objects.using(using).filter(
         pk__gt=Coalesce(Subquery(newest[FAILED_AMONG : FAILED_AMONG + 1]), 0),
         outcome__in=FAILURES,
         finished_at__gte=now - AGES["week"],
+        **{f"queued_task__{name}": value for name, value in only.items()},
     )
     definition = ("definition_id", "definition__alias", "definition__title")
     names = [f"queued_task__{name}" for name in definition]
@@ -79,14 +81,15 @@ class LongRunning:
     worker: UUID | None
 
 
-def longest_running(using: str, *, most: int = 5) -> list[LongRunning]:
+def longest_running(using: str, *, most: int = 5, **only: Any) -> list[LongRunning]:
     """Return the running tasks that started first.
 
     Args:
         using: the database's alias.
         most: how many.
+        **only: ``queue_name``, or ``claimed_by``, the worker.
     """
-    running = rows(using).filter(status=Literal(Status.RUNNING), started_at__isnull=False)
+    running = rows(using).filter(status=Literal(Status.RUNNING), started_at__isnull=False, **only)
     columns = ("id", "definition__alias", "definition__title", "queue_name", "started_at")
     found: Any = running.annotate(worker=F("claimed_by")).values_list(*columns, "worker")
     return [LongRunning(*row) for row in found.order_by("started_at", "id")[:most]]

@@ -23,6 +23,7 @@ from django_taskstore import bulk
 from django_taskstore.admin import exporting, reach, task_search
 from django_taskstore.models import (
     BulkOperation,
+    Queue,
     QueuedTask,
     TaskDefinition,
     Worker,
@@ -141,6 +142,7 @@ def addresses():
         "definitions": url(f"{DEFINITIONS}_changelist"),
         "definition's page": url(f"{DEFINITIONS}_change", definition),
         "queues": url(f"{QUEUES}_changelist"),
+        "queue's page": url(f"{QUEUES}_change", Queue.objects.get(name="emails").pk),
         "workers": url(f"{WORKERS}_changelist"),
         "worker's page": url(f"{WORKERS}_change", worker.pk),
         "schedules": url(f"{SCHEDULES}_changelist"),

@@ -10,7 +10,9 @@ from django.contrib.admin.models import LogEntry
 from django.utils import timezone
 
 from django_taskstore import enqueue
-from django_taskstore.models import Queue, TaskStat, Worker
+from django_taskstore.claims import claim_next
+from django_taskstore.models import Queue, QueuedTask, TaskStat, Worker
+from django_taskstore.outcomes import fail
 from django_taskstore.rollups import start_of
 from tests.admin_pages import (
     DEFINITIONS,
@@ -165,3 +167,54 @@ def test_definitions_know_their_last_day(client):
     assert "0.3 s" in page
     detail = client.get(url(f"{DEFINITIONS}_change", row.pk)).content.decode()
     assert "7 succeeded and 3 failed." in detail
+
+
+def test_a_queue_shows_who_serves_it_what_it_runs_and_what_fails(client):
+    serving = worker_row(queues=["emails"], version="1.2", revision="abc")
+    worker_row(host="web02", queues=["default"])
+    worker_row(host="web03", queues=["emails"], silent_seconds=600)
+    failing = enqueue("Noop", queue_name="emails", max_attempts=1)
+    fail(claim_next("emails"), OSError("no mail"))
+    enqueue("Noop", max_attempts=1)
+    fail(claim_next("default"), ValueError("elsewhere"))
+    now = timezone.now()
+    running = task_with_status("running", started_at=now)
+    QueuedTask.objects.filter(pk=running.pk).update(queue_name="emails")
+    other = task_with_status("running", started_at=now)
+    queue = Queue.objects.get(name="emails")
+    address = url(f"{QUEUES}_change", queue.pk)
+
+    response = client.get(address)
+
+    context, page = response.context, response.content.decode()
+    assert [worker.name for worker, _url, _age in context["serving"]] == ["web01:7"]
+    assert f'<a href="{url(f"{WORKERS}_change", serving.pk)}">web01:7</a>' in page
+    assert "1.2 abc" in page
+    assert [row.task.id for row in context["longest"]] == [running.pk]
+    assert other.pk != running.pk
+    (group,) = context["failing"]
+    assert (group.group.exception_class, group.group.hour) == ("OSError", 1)
+    assert f"definition={failing.definition_id}&error=yes&queue=emails" in group.hour_url
+    assert "queue%3Demails" in group.requeue_url
+
+
+def test_a_queue_page_shows_only_what_the_user_may_see():
+    enqueue("Noop")
+    worker_row()
+    address = url(f"{QUEUES}_change", Queue.objects.get(name="default").pk)
+
+    bare = client_of(user_with("view_queue")).get(address)
+    workers = client_of(user_with("view_queue", "view_worker", name="bob")).get(address)
+
+    assert "web01:7" not in bare.content.decode()
+    assert "Running longest" not in bare.content.decode()
+    assert "web01:7" in workers.content.decode()
+    assert "Running longest" not in workers.content.decode()
+
+
+def test_a_queue_without_workers_says_how_to_start_one(client):
+    enqueue("Noop", queue_name="emails")
+
+    page = client.get(url(f"{QUEUES}_change", Queue.objects.get(name="emails").pk))
+
+    assert "“manage.py taskqueue_run emails” starts one" in page.content.decode()

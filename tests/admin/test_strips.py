@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from django_taskstore.admin import strips
+from django_taskstore.admin import reach, strips
 from django_taskstore.admin.strips import recent_runs, wait_and_run
 from django_taskstore.models import QueuedTask
 from tests.admin_pages import (
@@ -66,7 +66,7 @@ def test_a_strip_shows_the_last_tasks_of_a_kind_the_newest_last(monkeypatch):
     waiting = task_with_status("queued")
     task_with_status("success", soft_deleted_at=NOW)
 
-    strip = recent_runs(definition().pk, "default", lambda key: f"/{key}/")
+    strip = recent_runs("default", lambda key: f"/{key}/", definition_id=definition().pk)
 
     assert [run.kind for run in strip.runs] == ["success", "failed", "queued"]
     assert strip.runs[1].words == f"#{failed.pk}: Failed, ran 1 s"
@@ -75,12 +75,12 @@ def test_a_strip_shows_the_last_tasks_of_a_kind_the_newest_last(monkeypatch):
 
 
 def test_a_strip_looks_no_further_than_a_list(monkeypatch):
-    monkeypatch.setattr(strips, "REACH", 2)
+    monkeypatch.setattr(reach, "REACH", 2)
     task_with_status("success")
     for _ in range(3):
         task_with_status("success", alias="Noop")
 
-    assert recent_runs(definition().pk, "default", str) is None
+    assert recent_runs("default", str, definition_id=definition().pk) is None
 
 
 def test_pages_of_a_definition_and_of_a_task_have_the_strip():

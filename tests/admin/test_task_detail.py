@@ -7,16 +7,27 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.contrib.contenttypes.models import ContentType
 from django.utils import timezone
 
-from django_taskstore import enqueue
+from django_taskstore import enqueue, requeue
 from django_taskstore.admin.live import ENDED
 from django_taskstore.admin.timeline import steps
 from django_taskstore.claims import claim_next
 from django_taskstore.models import QueuedTask, TaskAttempt
 from django_taskstore.outcomes import fail, succeed
-from tests.admin_pages import TASKS, act_url, client_of, task_with_status, url, use, user_with
-from tests.helpers import fresh
+from tests.admin_pages import (
+    SCHEDULES,
+    TASKS,
+    act_url,
+    client_of,
+    task_with_status,
+    url,
+    use,
+    user_with,
+)
+from tests.helpers import add_worker, captured_sql, fresh
+from tests.schedules import add_schedule
 
 pytestmark = pytest.mark.django_db
 
@@ -175,3 +186,86 @@ def test_an_unchanged_requeue_says_only_so(client):
     new = QueuedTask.objects.get(requeued_from=task)
     line = LogEntry.objects.get(object_id=str(task.pk)).change_message
     assert line == f"Requeued as new: #{new.pk}."
+
+
+def unfit(client, task):
+    """Return the verbs that the task's page says are not possible, with the reasons."""
+    found = client.get(url(f"{TASKS}_change", task.pk)).context["unfit"]
+    return {str(label): str(reason) for label, reason in found}
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ("failed", {"Cancel": "already ended, or already asked to stop", "Pause": "not waiting"}),
+        ("queued", {"Requeue as new": "not ended", "Restart": "has not ended, or is deleted"}),
+        (
+            "running",
+            {
+                "Requeue as new": "not ended",
+                "Restart": "has not ended, or is deleted",
+                "Pause": "not waiting",
+                "Delete": "running, or already deleted",
+            },
+        ),
+    ],
+)
+def test_a_verb_that_does_not_fit_says_why(client, status, expected):
+    task = task_with_status(status)
+
+    assert unfit(client, task) == expected
+    page = client.get(url(f"{TASKS}_change", task.pk)).content.decode()
+    for label, reason in expected.items():
+        assert f'<span class="ts-button">{label}</span> {reason}' in page
+
+
+def test_no_reason_is_given_for_what_the_user_may_not_do_anyway():
+    client = client_of(user_with("view_queuedtask", "pause_queuedtask"))
+
+    assert unfit(client, task_with_status("failed")) == {"Pause": "not waiting"}
+
+
+def created_by(task):
+    """Return what the first step says of where the task came from."""
+    return steps(fresh(task), timezone.now())[0].detail
+
+
+def test_a_task_says_who_created_it_in_the_admin(client):
+    old = task_with_status("failed")
+    use(client, "requeue", old, parameters="{}", queue_name="default")
+    new = QueuedTask.objects.get(requeued_from=old)
+
+    assert created_by(old) == ""
+    assert created_by(new) == f"requeued from #{old.pk}, by root in the admin"
+
+
+def test_a_task_of_a_schedule_says_so_and_leads_to_it(client):
+    schedule = add_schedule("0 9 * * *", name="Every morning")
+    at = timezone.now()
+    planned = task_with_status(schedule_id=schedule.pk, occurrence_at=at)
+    by_hand = task_with_status(schedule_id=schedule.pk)
+
+    assert created_by(planned) == "by its schedule"
+    assert created_by(by_hand) == "by hand, from its schedule"
+    page = client.get(url(f"{TASKS}_change", planned.pk)).content.decode()
+    assert f'<a href="{url(f"{SCHEDULES}_change", schedule.pk)}">Every morning</a>' in page
+    schedule.delete()
+    page = client.get(url(f"{TASKS}_change", planned.pk)).content.decode()
+    assert "a schedule that is gone" in page
+
+
+def test_the_page_of_a_task_with_everything_is_twelve_statements(client):
+    worker = add_worker("default")
+    old = task_with_status("failed")
+    task = enqueue("Failing", max_attempts=1)
+    fail(claim_next("default"), ValueError("no"))
+    row = QueuedTask.objects.filter(pk=task.pk)
+    row.update(requeued_from=old.pk, claimed_by=worker.pk)
+    requeue(fresh(task))
+    ContentType.objects.clear_cache()
+
+    with captured_sql() as statements:
+        page = client.get(url(f"{TASKS}_change", task.pk)).content.decode()
+
+    assert str(worker) in page
+    assert len(statements) <= 12, [sql for sql, _params in statements]

@@ -25,6 +25,13 @@ from django_taskstore.outcomes import fail
 from django_taskstore.rollups import start_of
 
 QUEUES = ("default", "emails", "reports")
+FACTS = {
+    "lease_seconds": 60.0,
+    "poll_seconds": 5.0,
+    "python": "3.13.1",
+    "django": "5.2.19",
+    "database": "PostgreSQL 16.4",
+}
 
 
 class LetterForm(forms.Form):
@@ -195,14 +202,20 @@ def workers(now):
             queues=queues,
             concurrency=8,
             running=running,
-            started_at=now - timedelta(hours=7),
+            started_at=now - timedelta(hours=7 if is_quiet else 2),
             heartbeat_at=now - timedelta(seconds=silent),
             quiet_requested_at=now if is_quiet else None,
+            version="1.0",
+            revision=revision,
+            succeeded=running * 41_207,
+            failed=running * 12,
+            memory_bytes=(71 + running) * 2**20,
+            facts=FACTS,
         )
-        for host, pid, queues, running, silent, is_quiet in (
-            ("web01", 4242, ["default", "reports"], 3, 4, False),
-            ("web02", 1777, ["default"], 0, 9, True),
-            ("web03", 2020, ["emails"], 0, 4_000, False),
+        for host, pid, queues, running, silent, is_quiet, revision in (
+            ("web01", 4242, ["default", "reports"], 3, 4, False, "8c41f0aa97d2"),
+            ("web02", 1777, ["default"], 0, 9, True, "52e6b3d10f4c"),
+            ("web03", 2020, ["emails"], 0, 4_000, False, "52e6b3d10f4c"),
         )
     ]
     return rows[0]

@@ -68,6 +68,7 @@ def pages(operator, add_handler):
         "definition": url(f"{DEFINITIONS}_change", letter.pk),
         "queues": url(f"{QUEUES}_changelist"),
         "queue": url(f"{QUEUES}_change", emails.pk),
+        "definition-cancel": f"{act_url(DEFINITIONS, 'cancel')}?pk={letter.pk}",
         "pause": f"{act_url(QUEUES, 'pause')}?pk={Queue.objects.get(name='default').pk}",
         "workers": url(f"{WORKERS}_changelist"),
         "worker": url(f"{WORKERS}_change", found["worker"].pk),

@@ -32,13 +32,6 @@ PERIOD_NAMES = {
     "30d": gettext_lazy("Month"),
 }
 MOST_ACTIONS = 10
-PARTS = {
-    "queuedtask": "view_queuedtask",
-    "queue": "view_queue",
-    "worker": "view_worker",
-    "taskdefinition": "view_taskdefinition",
-    "schedule": "view_schedule",
-}
 
 
 @admin.register(Dashboard)
@@ -134,30 +127,11 @@ class DashboardAdmin(WrittenByStore, StoreAdmin):
             "failing": panels.failing_rows(
                 seen.failing,
                 address,
-                may_requeue=self.may(request, "requeue_queuedtask")
-                and self.may(request, "add_bulkoperation"),
+                may_requeue=self.may_requeue_all(request),
             ),
-            "longest": panels.long_rows(seen, address),
+            "longest": panels.long_rows(seen.longest, seen.snapshot.time, address),
             "next_runs": panels.next_rows(seen, address),
         }
-
-    def address_for(self, request: HttpRequest) -> panels.Address:
-        """Return a function that gives addresses of what the user may see, and "" of the rest."""
-        user: Any = request.user
-        visible = {
-            model
-            for model, name in PARTS.items()
-            if user.has_perm(f"{self.opts.app_label}.{name}") and self.has_page(model)
-        }
-
-        def address(page: str, *args: Any, model: str) -> str:
-            return self.url(page, *args, model=model) if model in visible else ""
-
-        return address
-
-    def has_page(self, model: str) -> bool:
-        """Tell whether the site has pages of a model of ours."""
-        return self.admin_site.is_registered(self.opts.app_config.get_model(model))
 
     def recent_actions(self, request: HttpRequest) -> list[LogEntry] | None:
         """Return what was done in the admin last, for those who may see the admin's log."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -197,14 +198,16 @@ class FailingRow:
     week_url: str
 
 
-def failing_rows(groups: list[Failing], address: Address, *, may_requeue: bool) -> list[FailingRow]:
+def failing_rows(
+    groups: list[Failing], address: Address, *, may_requeue: bool, queue: str = ""
+) -> list[FailingRow]:
     """Return a line for each definition and exception, its numbers leading to the tasks."""
     return [
         FailingRow(
             group,
-            requeue_url(group, address) if may_requeue else "",
+            requeue_url(group, address, queue) if may_requeue else "",
             *(
-                tasks_url(address, **alike(group), created=created)
+                tasks_url(address, **alike(group, queue), created=created)
                 for created in ("1h", "24h", "7d")
             ),
         )
@@ -212,16 +215,17 @@ def failing_rows(groups: list[Failing], address: Address, *, may_requeue: bool) 
     ]
 
 
-def alike(group: Failing) -> dict[str, Any]:
-    """Return the filter of a list for the tasks of a group."""
+def alike(group: Failing, queue: str) -> dict[str, Any]:
+    """Return the filter of a list for the tasks of a group, on one queue or on all."""
     search = {"q": f"error:{group.exception_class}"} if group.exception_class else {}
-    return {"definition": group.definition_id, "error": "yes", **search}
+    where = {"queue": queue} if queue else {}
+    return {"definition": group.definition_id, "error": "yes", **where, **search}
 
 
-def requeue_url(group: Failing, address: Address) -> str:
+def requeue_url(group: Failing, address: Address, queue: str) -> str:
     """Return where all tasks of a group that have failed in a week are requeued, or ""."""
     page = address("act_on_all", "requeue", model="queuedtask")
-    meant = urlencode({**alike(group), "status": Status.FAILED, "created": "7d"})
+    meant = urlencode({**alike(group, queue), "status": Status.FAILED, "created": "7d"})
     return f"{page}?{urlencode({'list_query': meant})}" if page else ""
 
 
@@ -235,16 +239,16 @@ class LongRow:
     worker: str
 
 
-def long_rows(seen: Overview, address: Address) -> list[LongRow]:
+def long_rows(tasks: list[LongRunning], now: datetime, address: Address) -> list[LongRow]:
     """Return a line for each of the tasks that have run longest."""
     return [
         LongRow(
             task,
             address("change", task.id, model="queuedtask"),
-            lasted(task.started_at, seen.snapshot.time),
+            lasted(task.started_at, now),
             "" if task.worker is None else str(task.worker)[:8],
         )
-        for task in seen.longest
+        for task in tasks
     ]
 
 

@@ -18,6 +18,11 @@ from django_taskstore.statistics import QueueState, Snapshot, Tally, as_json, sn
 
 HEAD = ("QUEUE", "QUEUED", "SCHEDULED", "PAUSED", "RUNNING", "FAILED", "OLDEST", "WORKERS", "STATE")
 
+WORKER_HEAD = (
+    *("WORKER", "RUNNING", "SUCCEEDED", "FAILED", "MEMORY", "HEARTBEAT"),
+    *("VERSION", "QUEUES"),
+)
+
 
 class Command(StoreCommand):
     """Show how the queues stand."""
@@ -33,6 +38,8 @@ examples:
 QUEUED may be claimed now, SCHEDULED waits for its time, PAUSED is paused one by one, OLDEST
 is the age of the longest waiting task. A number with + is a lower bound: failed tasks are
 counted among the 10,000 newest attempt records, paused ones among the 100,000 newest tasks.
+Of a worker, SUCCEEDED and FAILED count attempts since it started, and VERSION is that of this
+package with the setting REVISION.
 
 exit codes: 0 shown, whatever it shows · 2 wrong usage, or no such queue · 3 database not ready
 """
@@ -99,9 +106,18 @@ def worker_lines(seen: Snapshot) -> Iterator[str]:
         (
             worker.name,
             f"{worker.running}/{worker.concurrency}",
+            f"{worker.succeeded:,}",
+            f"{worker.failed:,}",
+            memory_words(worker.memory_bytes),
             f"{delay_words(worker.heartbeat_age_seconds)} ago",
+            worker.code,
             " ".join(worker.queues),
         )
         for worker in seen.workers
     ]
-    yield table([("WORKER", "RUNNING", "HEARTBEAT", "QUEUES"), *rows])
+    yield table([WORKER_HEAD, *rows])
+
+
+def memory_words(size: int | None) -> str:
+    """Return a worker's memory in MiB, or a dash where its system did not say."""
+    return "-" if size is None else f"{size / 2**20:,.0f} MiB"

@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('django_taskstore', '0003_dashboard'),
+        ('django_taskstore', '0004_worker_facts'),
     ]
 
     operations = [
