@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
@@ -161,7 +162,31 @@ class QueueAdmin(SwitchAdmin):
                 beside.longest(using, address, queue_name=row.name),
                 beside.failures(using, address, may_requeue=may_requeue, queue_name=row.name),
             ]
-        return {**beside.together(*parts), **chart_context(slots, age), "queue_name": row.name}
+        return {
+            **beside.together(*parts),
+            **chart_context(slots, age),
+            "queue_name": row.name,
+            "links": self.links(request, row),
+        }
+
+    def links(self, request: HttpRequest, queue: Queue) -> list[dict[str, Any]]:
+        """Return what can be done with all of the queue's tasks, for who may do it."""
+        if not self.may(request, "add_bulkoperation"):
+            return []
+        ways = (
+            ("move", "change_queuedtask", _("Move what waits…"), {"status": Status.QUEUED}),
+            ("purge", "purge_queuedtask", _("Purge what has ended…"), {}),
+        )
+        return [
+            {"label": label, "url": self.url_for_all(verb, {"queue": queue.name, **more})}
+            for verb, permission, label, more in ways
+            if self.may(request, permission)
+        ]
+
+    def url_for_all(self, verb: str, filters: dict[str, str]) -> str:
+        """Return the page that confirms a verb on all tasks under some filters."""
+        page = self.url("act_on_all", verb, model="queuedtask")
+        return f"{page}?{urlencode({'list_query': urlencode(filters)})}"
 
     @admin.display(description=gettext_lazy("status"))
     def state(self, queue: Queue) -> SafeString:

@@ -218,3 +218,23 @@ def test_a_queue_without_workers_says_how_to_start_one(client):
     page = client.get(url(f"{QUEUES}_change", Queue.objects.get(name="emails").pk))
 
     assert "“manage.py taskqueue_run emails” starts one" in page.content.decode()
+
+
+def test_a_queue_leads_to_what_can_be_done_with_all_its_tasks(client):
+    waits = enqueue("Noop", queue_name="emails")
+    enqueue("Noop")
+    queue = Queue.objects.get(name="emails")
+
+    links = client.get(url(f"{QUEUES}_change", queue.pk)).context["links"]
+
+    assert [str(one["label"]) for one in links] == ["Move what waits…", "Purge what has ended…"]
+    move = client.get(links[0]["url"]).content.decode()
+    assert "All tasks that match: 1" in move
+    assert f"#{waits.pk}" in move
+    viewer = client_of(user_with("view_queue", "view_queuedtask", "change_queuedtask"))
+    assert viewer.get(url(f"{QUEUES}_change", queue.pk)).context["links"] == []
+    mover = client_of(
+        user_with("view_queue", "change_queuedtask", "add_bulkoperation", name="carol")
+    )
+    (only,) = mover.get(url(f"{QUEUES}_change", queue.pk)).context["links"]
+    assert "act-on-all/move" in only["url"]
