@@ -173,7 +173,7 @@ class QueueAdmin(SwitchAdmin):
         """Return what can be done with all of the queue's tasks, for who may do it."""
         if not self.may(request, "add_bulkoperation"):
             return []
-        ways = (
+        ways: tuple[tuple[str, str, str, dict[str, str]], ...] = (
             ("move", "change_queuedtask", _("Move what waits…"), {"status": Status.QUEUED}),
             ("purge", "purge_queuedtask", _("Purge what has ended…"), {}),
         )

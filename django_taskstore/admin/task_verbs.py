@@ -139,6 +139,7 @@ MOVE = Verb(
     run=moved,
     done=lambda _task: lambda count: ngettext("%d moved", "%d moved", count) % count,
     left=_("not waiting, or already there"),
+    unfit=_("not waiting"),
     recorded=_("Moved."),
     form_for=MoveForm,
 )
@@ -181,6 +182,7 @@ PURGE = Verb(
     run=lambda task, _data: remove([task.pk], task._state.db),
     done=lambda _task: lambda count: ngettext("%d purged", "%d purged", count) % count,
     left=_("has not ended, or is held by somebody"),
+    unfit=_("not ended"),
     recorded=_("Purged."),
     is_dangerous=True,
 )

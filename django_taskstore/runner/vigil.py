@@ -13,7 +13,7 @@ from django_taskstore.notifier import WINDOW_SECONDS, Watcher
 #: Without a watcher the looks grow rarer from the first to the second of these, so that work
 #: that follows on work starts soon and an idle worker costs little.
 SHORTEST_SECONDS = 0.01
-LONGEST_SECONDS = 0.08
+LONGEST_SECONDS = 0.1
 #: How late a delayed task may be that another process enqueued, where nobody wakes.
 UNWATCHED_DUE_SECONDS = 1.0
 

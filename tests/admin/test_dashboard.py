@@ -14,7 +14,7 @@ from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from django_taskstore import enqueue
+from django_taskstore import __version__, enqueue
 from django_taskstore.admin.dashboard import overview
 from django_taskstore.claims import claim_next
 from django_taskstore.models import TaskAttempt, TaskDefinition
@@ -163,11 +163,11 @@ def test_many_pages_read_once_in_a_while():
 @override_settings(TASKSTORE={"ADMIN_CACHE_SECONDS": 0.001})
 def test_an_old_overview_is_shown_while_somebody_reads(client):
     client.get(url(HOME))
-    cache.add("django_taskstore.overview:default:1h:lock", 1)
+    cache.add(f"django_taskstore.overview:{__version__}:default:1h:lock", 1)
     task_with_status("queued")
 
     assert str(tile_of(client, "Queued").value) == "0"
-    cache.delete("django_taskstore.overview:default:1h:lock")
+    cache.delete(f"django_taskstore.overview:{__version__}:default:1h:lock")
     assert str(tile_of(client, "Queued").value) == "1"
 
 

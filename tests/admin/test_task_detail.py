@@ -197,15 +197,31 @@ def unfit(client, task):
 @pytest.mark.parametrize(
     ("status", "expected"),
     [
-        ("failed", {"Cancel": "already ended, or already asked to stop", "Pause": "not waiting"}),
-        ("queued", {"Requeue as new": "not ended", "Restart": "has not ended, or is deleted"}),
+        (
+            "failed",
+            {
+                "Cancel": "already ended, or already asked to stop",
+                "Pause": "not waiting",
+                "Change queue or priority": "not waiting",
+            },
+        ),
+        (
+            "queued",
+            {
+                "Requeue as new": "not ended",
+                "Restart": "has not ended, or is deleted",
+                "Purge": "not ended",
+            },
+        ),
         (
             "running",
             {
                 "Requeue as new": "not ended",
                 "Restart": "has not ended, or is deleted",
                 "Pause": "not waiting",
+                "Change queue or priority": "not waiting",
                 "Delete": "running, or already deleted",
+                "Purge": "not ended",
             },
         ),
     ],

@@ -16,6 +16,7 @@ from django.core.cache import cache
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from django_taskstore import __version__
 from django_taskstore.conf import settings
 from django_taskstore.models import TaskStat
 from django_taskstore.rollups import Counts, read, start_of
@@ -155,7 +156,8 @@ def overview(using: str, period: str) -> Overview:
         using: the database's alias.
         period: a key of `PERIODS`.
     """
-    key = f"django_taskstore.overview:{using}:{period}"
+    # The version: what another release has pickled may lack fields.
+    key = f"django_taskstore.overview:{__version__}:{using}:{period}"
     return shared(key, lambda: gather(using, PERIODS[period]))
 
 
