@@ -17,8 +17,9 @@ class Cost:
     """What one statement took.
 
     Attributes:
-        rows: rows of the table of tasks that were read; SQLite, which does not count them,
-            takes some thirty steps of its machine for a row that it groups, so steps by thirty.
+        rows: rows of the table, of tasks if no other is meant, that were read; SQLite does not
+            count them, and takes some thirty steps of its machine for a row that it groups, so
+            steps by thirty.
         ms: milliseconds, by the server's own clock where it has one.
     """
 
@@ -47,12 +48,12 @@ def reads_all(sql, params):
     return re.search(rf"SCAN {TABLE}(?! USING)", text) is not None and "LIMIT" not in sql
 
 
-def cost_of(sql, params):
-    """Run a statement once more and return what it costs."""
-    return COSTS[connection.vendor](sql, params)
+def cost_of(sql, params, table=TABLE):
+    """Run a statement once more and return what it costs, in rows of a table."""
+    return COSTS[connection.vendor](sql, params, table)
 
 
-def cost_on_postgresql(sql, params):
+def cost_on_postgresql(sql, params, table):
     """Ask EXPLAIN ANALYZE."""
     with connection.cursor() as cursor:
         cursor.execute("EXPLAIN (ANALYZE, FORMAT JSON) " + sql, params)
@@ -61,13 +62,13 @@ def cost_on_postgresql(sql, params):
     while nodes:
         node = nodes.pop()
         nodes += node.get("Plans", [])
-        if node.get("Relation Name") == TABLE:
+        if node.get("Relation Name") == table:
             removed = node.get("Rows Removed by Filter", 0)
             read += (node["Actual Rows"] + removed) * node["Actual Loops"]
     return Cost(read, said["Planning Time"] + said["Execution Time"])
 
 
-def cost_on_mariadb(sql, params):
+def cost_on_mariadb(sql, params, table):
     """Ask ANALYZE FORMAT=JSON."""
     began = time.perf_counter()
     with connection.cursor() as cursor:
@@ -79,12 +80,12 @@ def cost_on_mariadb(sql, params):
         node = nodes.pop()
         inner = node.values() if isinstance(node, dict) else node
         nodes += [one for one in inner if isinstance(one, (dict, list))]
-        if isinstance(node, dict) and str(node.get("table_name", "")) == TABLE:
+        if isinstance(node, dict) and str(node.get("table_name", "")) == table:
             read += (node.get("r_rows") or 0) * (node.get("r_loops") or 0)
     return Cost(read, 1000 * elapsed)
 
 
-def cost_on_sqlite(sql, params):
+def cost_on_sqlite(sql, params, _table):
     """Count the steps of SQLite's machine, a hundred at a time."""
     steps = 0
 

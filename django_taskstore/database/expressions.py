@@ -1,9 +1,9 @@
 """Small SQL expressions that the ORM lacks.
 
 Owns `Literal`, a constant written into the statement's text; `RowCount`, the number of rows
-of a subquery; `OneOf`, a test against many whole numbers that costs one parameter or none;
-`Incoming`, a column of the rows that a prepared statement brings along; and `Given`, a value
-that it is given when it runs.
+of a subquery, and `Highest`, the highest number in one; `OneOf`, a test against many whole
+numbers that costs one parameter or none; `Incoming`, a column of the rows that a prepared
+statement brings along; and `Given`, a value that it is given when it runs.
 """
 
 from __future__ import annotations
@@ -49,6 +49,21 @@ class RowCount(Subquery):
 
     template = "(SELECT COUNT(*) FROM (%(subquery)s) counted)"
     output_field = IntegerField()
+
+
+class Highest(Subquery):
+    """The highest of a queryset's one column of whole numbers.
+
+    MAX of an indexed column is a constant to MySQL's planner, so that a range can end there;
+    the first row by falling order is not, and the whole table is read.
+    """
+
+    template = "(SELECT MAX(each_row.%(column)s) FROM (%(subquery)s) each_row)"
+    output_field = IntegerField()
+
+    def __init__(self, queryset: Any) -> None:
+        (column,) = queryset.query.values_select
+        super().__init__(queryset, column=column)
 
 
 class OneOf(Lookup):

@@ -11,11 +11,10 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, F, Max, Q, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import Count, F, Max, Q
 
 from django_taskstore.claims import rows
-from django_taskstore.database.expressions import Literal
+from django_taskstore.database.expressions import Highest, Literal
 from django_taskstore.models import Schedule, TaskAttempt
 from django_taskstore.statuses import FAILURES, ScheduleStatus, Status
 
@@ -54,9 +53,9 @@ def failing(now: datetime, using: str, *, most: int = 10, **only: Any) -> list[F
         most: how many groups.
         **only: ``definition_id`` or ``queue_name``.
     """
-    newest = TaskAttempt.objects.using(using).order_by("-pk").values("pk")
+    newest = Highest(TaskAttempt.objects.using(using).order_by().values("id"))
     records = TaskAttempt.objects.using(using).filter(
-        pk__gt=Coalesce(Subquery(newest[FAILED_AMONG : FAILED_AMONG + 1]), 0),
+        pk__gt=newest - FAILED_AMONG,
         outcome__in=FAILURES,
         finished_at__gte=now - AGES["week"],
         **{f"queued_task__{name}": value for name, value in only.items()},

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
 from django.contrib.contenttypes.models import ContentType
 from django.core.cache import cache
 from django.utils import timezone
@@ -25,6 +26,7 @@ from django_taskstore.models import (
     BulkOperation,
     Queue,
     QueuedTask,
+    TaskAttempt,
     TaskDefinition,
     Worker,
 )
@@ -43,10 +45,11 @@ from tests.admin_pages import (
     superuser,
     text_of,
     url,
+    user_with,
 )
 from tests.costs import cost_of, is_of_tasks, is_select, reads_all
 from tests.crowd import many_tasks
-from tests.helpers import add_task, captured_sql, work_until_empty
+from tests.helpers import add_failed, add_task, captured_sql, work_until_empty
 from tests.plans import learn, multiply
 from tests.schedules import add_schedule
 
@@ -209,6 +212,41 @@ def test_no_page_reads_the_whole_table(bounds):
     assert whole == {}
     assert far == {}
     assert slow == {}
+
+
+def test_failures_are_grouped_among_the_newest_records_only(bounds):
+    task = add_failed()
+    records = (
+        TaskAttempt(queued_task=task, claim_seq=n, number=1, outcome="failed", exception_class="X")
+        for n in range(2, ROWS)
+    )
+    TaskAttempt.objects.bulk_create(records, batch_size=2_000)
+    TaskAttempt.objects.update(finished_at=timezone.now())
+    learn(TaskAttempt._meta.db_table)
+
+    with captured_sql() as statements:
+        (group,) = troubles.failing(timezone.now(), "default")
+
+    assert group.hour == troubles.FAILED_AMONG
+    ((sql, params),) = statements
+    assert cost_of(sql, params, TaskAttempt._meta.db_table).rows <= 2 * troubles.FAILED_AMONG
+
+
+def test_who_is_no_superuser_costs_the_two_statements_of_djangos_permissions(bounds):
+    many_tasks(2_000)
+    pages = addresses()
+    names = Permission.objects.filter(content_type__app_label="django_taskstore")
+    client = client_of(user_with(*names.values_list("codename", flat=True), name="operator"))
+    client.get(url("index"))
+
+    many = {}
+    for name, address in pages.items():
+        statements = [sql for sql, _ in statements_of(client, address)[0]]
+        own = [sql for sql in statements if "auth_permission" not in sql]
+        if len(own) > MOST_STATEMENTS or len(statements) > len(own) + 2:
+            many[name] = statements
+
+    assert many == {}
 
 
 def test_a_step_of_a_bulk_operation_reads_a_bounded_part(bounds):
