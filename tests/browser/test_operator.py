@@ -195,6 +195,7 @@ def test_a_bulk_operation_is_watched_to_its_end(signed_in, live_server):
     page.click(".actions .question a")
     page.select_option("select[name=action]", "requeue")
     page.click("button[name=index]")
+    page.fill("input[name=number]", "3,000")
     page.click("input[type=submit][value^=Yes]")
     expect(page.locator("[data-ts-live]")).to_contain_text("Waiting for a worker")
     page.select_option("[data-ts-interval]", "2")
