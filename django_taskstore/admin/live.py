@@ -76,7 +76,9 @@ class LiveAdmin(StoreAdmin):
         """
         if not self.has_view_or_change_permission(request):
             raise PermissionDenied
-        rows = self.get_queryset(request).select_related(*self.live_related)
+        rows = self.get_queryset(request)
+        if self.live_related:  # Without a name Django would follow every foreign key.
+            rows = rows.select_related(*self.live_related)
         row = rows.filter(pk=key).first() if key < 2**63 else None
         if row is None:
             raise Http404
