@@ -71,7 +71,7 @@ class AtomicLedger(TaskHandler):
     def handle(self):
         write_line(self, "start")
         Effect.objects.create(task_id=self.queued_task.pk)
-        time.sleep(float(self.get_param("seconds", 0)))
+        take_time(self)
         write_line(self, "end")
 
 
