@@ -51,6 +51,7 @@ class Child:
     line: socket.socket | None = None
     kill_at: float | None = None
     took_leave: bool = False
+    told_to_stop: bool = False
     done: bool = False
 
 
@@ -106,10 +107,17 @@ class Supervisor:
                 else min(self._kill_at, time.monotonic() + MARGIN_SECONDS)
             )
             for child in self._alive():
-                with contextlib.suppress(ProcessLookupError):
-                    child.process.send_signal(signal.SIGTERM)  # type: ignore[union-attr]
+                self._tell(child)
         if self._kill_at is not None and time.monotonic() > self._kill_at:
             self._kill_all()
+
+    @staticmethod
+    def _tell(child: Child) -> None:
+        """Send a child the signal, unless it has died since it was looked after."""
+        if child.process is not None and child.process.poll() is None:
+            child.told_to_stop = True
+            with contextlib.suppress(ProcessLookupError):
+                child.process.send_signal(signal.SIGTERM)
 
     def _look_after(self, child: Child) -> None:
         if child.done:
@@ -162,10 +170,12 @@ class Supervisor:
         self._hear(child)
         if child.line is not None:
             child.line.close()
-        if self._is_stopping:
+        if child.told_to_stop:
             child.done, self._exit_code = True, max(self._exit_code, self._stopped_with(code))
         elif code in (0, RELEASED) and child.took_leave and not self.recycles:
             child.done, self._exit_code = True, max(self._exit_code, code)
+        elif self._is_stopping:
+            child.done = True  # It has died, not stopped, so it says nothing of the stop.
         elif code in (USAGE, NOT_READY) and not child.deaths:
             self._exit_code = code
             child.done = True
@@ -175,7 +185,7 @@ class Supervisor:
 
     @property
     def _is_stopping(self) -> bool:
-        """Tell whether children have been told: what died before that has died, not stopped."""
+        """Tell whether children have been told: none is started after that."""
         return self._passed_on > 0
 
     def _stopped_with(self, code: int) -> int:

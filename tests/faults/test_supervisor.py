@@ -97,7 +97,9 @@ def test_a_child_that_died_before_the_stop_has_died(case):
     parent = case.start("--processes", "2", "--unstuck-minutes", "0.05")
     wait_until(lambda: len(living()) == 2, what="two working children")
     parent.send(signal.SIGSTOP)
-    os.kill(children_of(parent)[0], signal.SIGKILL)
+    victim = children_of(parent)[0]
+    os.kill(victim, signal.SIGKILL)
+    wait_until(lambda: not is_alive(victim), what="the child's death")
     parent.send(signal.SIGTERM)
     parent.send(signal.SIGCONT)
     assert parent.wait() == 0
