@@ -35,7 +35,7 @@ def test_the_number_of_statements_does_not_grow_with_queues_or_tasks():
         queue(f"q{number}")
         add_task(queue_name=f"q{number}")
         add_failed(f"q{number}")
-    assert len(statements_of_a_snapshot()) == few == 3
+    assert len(statements_of_a_snapshot()) == few == 4
 
 
 def test_no_statement_uses_distinct_or_counts_finished_rows():

@@ -31,7 +31,7 @@ from django_taskstore.models import (
     Worker,
 )
 from django_taskstore.selection import Selection
-from django_taskstore.statistics import counts, crowds, troubles
+from django_taskstore.statistics import counts, troubles, waiting
 from tests.admin_pages import (
     BULK,
     DASHBOARD,
@@ -79,8 +79,8 @@ def bounds(monkeypatch):
         (task_search, "AMONG"),
         (counts, "PAUSED_AMONG"),
         (counts, "FAILED_AMONG"),
-        (counts, "STRANGERS_AMONG"),
-        (crowds, "MOST_WAITING"),
+        (waiting, "STRANGERS_AMONG"),
+        (waiting, "MOST_WAITING"),
         (troubles, "FAILED_AMONG"),
     ):
         monkeypatch.setattr(module, name, small)

@@ -19,7 +19,7 @@ from django_taskstore.admin.dashboard import overview
 from django_taskstore.claims import claim_next
 from django_taskstore.models import TaskAttempt, TaskDefinition
 from django_taskstore.outcomes import fail
-from django_taskstore.statistics import crowds
+from django_taskstore.statistics import waiting
 from tests.admin_numbers import counted, tile_of, worker_row
 from tests.admin_pages import (
     HOME,
@@ -128,7 +128,7 @@ def test_queues_have_their_numbers_and_a_switch(client):
 
 
 def test_more_than_a_page_counts_is_shown_as_at_least(client, monkeypatch):
-    monkeypatch.setattr(crowds, "MOST_WAITING", 2)
+    monkeypatch.setattr(waiting, "MOST_WAITING", 2)
     for _ in range(3):
         enqueue("Noop", queue_name="emails")
     assert str(tile_of(client, "Queued").value) == "2+"
