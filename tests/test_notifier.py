@@ -9,7 +9,8 @@ import pytest
 from django.db import connection, transaction
 
 from django_taskstore import enqueue, enqueue_many, notifier
-from django_taskstore.notifier import CHANNEL, Listener
+from django_taskstore.notifier import CHANNEL
+from django_taskstore.watchers import Listener
 from tests.helpers import fresh, running, wait_for_threads, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -10,7 +10,8 @@ from django.db import transaction
 from django_taskstore import enqueue
 from django_taskstore.database.servers import is_file
 from django_taskstore.models import Queue
-from django_taskstore.notifier import ANYTHING, FileWatcher
+from django_taskstore.notifier import ANYTHING
+from django_taskstore.watchers import FileWatcher
 from tests.helpers import fresh, running, wait_for_threads, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -7,12 +7,26 @@ from types import SimpleNamespace
 import pytest
 
 from django_taskstore.notifier import WINDOW_SECONDS
-from django_taskstore.runner.vigil import LONGEST_SECONDS, SHORTEST_SECONDS, Vigil
+from django_taskstore.runner.vigil import (
+    LONGEST_SECONDS,
+    SHORTEST_SECONDS,
+    UNTOLD_SECONDS,
+    Vigil,
+)
+from django_taskstore.watchers import Sought
 
 
-def watched(*, is_watching):
+def watcher(*, is_watching, hears_all=True):
+    """Stand for a watcher, and keep what it was told to seek."""
+    told = []
+    return SimpleNamespace(
+        is_watching=is_watching, hears_all=hears_all, seek=told.append, told=told
+    )
+
+
+def watched(**facts):
     vigil = Vigil(5.0)
-    vigil.watcher = SimpleNamespace(is_watching=is_watching)
+    vigil.watcher = watcher(**facts)
     vigil.begin()
     return vigil
 
@@ -21,18 +35,31 @@ def test_a_watched_runner_sleeps_as_long_as_it_may():
     assert watched(is_watching=True).nap_seconds() == 5.0
 
 
-@pytest.mark.parametrize("watcher", [None, SimpleNamespace(is_watching=False)])
-def test_an_unwatched_runner_looks_less_and_less_often(watcher):
+def test_a_runner_that_hears_of_work_only_looks_each_second_for_the_rest():
+    vigil = watched(is_watching=True, hears_all=False)
+    assert vigil.nap_seconds() == vigil.due_nap_seconds(None) == UNTOLD_SECONDS
+
+
+def test_the_watcher_is_told_what_is_sought():
+    vigil = watched(is_watching=True)
+    sought = Sought.among(["emails"], [])
+    vigil.learn(found=False, sought=sought)
+    vigil.learn(found=True, sought=None)
+    assert vigil.watcher.told == [sought, None]
+
+
+@pytest.mark.parametrize("watching", [None, watcher(is_watching=False)])
+def test_an_unwatched_runner_looks_less_and_less_often(watching):
     vigil = Vigil(5.0)
-    vigil.watcher = watcher
+    vigil.watcher = watching
     naps = []
     for _ in range(6):
         vigil.begin()
         naps.append(vigil.nap_seconds())
-        vigil.learn(found=False)
+        vigil.learn(found=False, sought=None)
     assert naps == sorted(naps)
     assert (naps[0], naps[-1]) == (SHORTEST_SECONDS, LONGEST_SECONDS)
-    vigil.learn(found=True)
+    vigil.learn(found=True, sought=None)
     assert vigil.nap_seconds() == SHORTEST_SECONDS
 
 

@@ -15,7 +15,7 @@ from django_taskstore.claims.fence import (
     still_held,
 )
 from django_taskstore.claims.lease import Renewal, canceled, renew, report
-from django_taskstore.claims.line import has_waiting
+from django_taskstore.claims.line import has_waiting, seeking
 from django_taskstore.claims.taking import (
     PROCESS_WORKER,
     claim,
@@ -43,5 +43,6 @@ __all__ = [
     "renew",
     "report",
     "rows",
+    "seeking",
     "still_held",
 ]

@@ -104,9 +104,26 @@ def next_ones(queue_name: str, without: frozenset[int], using: str) -> Prepared:
     return found.select_for_update(skip_locked=skips_locked(using)).order_by(*ORDER)
 
 
+def seeking(queues: Collection[str], without: frozenset[int], using: str) -> Statement:
+    """Compile the SELECT of what several queues have to claim, in no order, for MySQL.
+
+    Args:
+        queues: their names; at least one.
+        without: ids of definitions to step over.
+        using: the database's alias.
+    """
+    mine = Prepared(QueuedTask, using=using).filter(queue_name__in=queues)
+    return runnable(mine, without).order_by().select("id").along(INDEX)
+
+
 def queued(queue_name: str, without: frozenset[int], using: str) -> Prepared:
     """Return the waiting tasks of a queue that this process can run."""
-    rows = transitions.queued(Prepared(QueuedTask, using=using).filter(queue_name=queue_name))
+    return runnable(Prepared(QueuedTask, using=using).filter(queue_name=queue_name), without)
+
+
+def runnable(found: Prepared, without: frozenset[int]) -> Prepared:
+    """Narrow to waiting tasks that this process can run."""
+    rows = transitions.queued(found)
     return rows.exclude(definition_id__in=without) if without else rows
 
 

@@ -127,6 +127,11 @@ def is_postgresql(using: str) -> bool:
     return connections[using].vendor == "postgresql"
 
 
+def is_mysql(using: str) -> bool:
+    """Tell whether the database is MySQL or MariaDB, without asking it."""
+    return connections[using].vendor == "mysql"
+
+
 def is_pooled(connection: Any) -> bool:
     """Tell whether a pooler stands between: it names a process, and another one answers."""
     if connection.vendor != "postgresql":

@@ -152,7 +152,7 @@ class Dispatcher:
             self._promoter.look()
         self._collect()
         moved = self._trade(self._room())
-        self.vigil.learn(found=moved > 0)
+        self.vigil.learn(found=moved > 0, sought=self._exchange.sought)
         return moved
 
     def settle(self) -> int:

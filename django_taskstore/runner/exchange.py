@@ -30,6 +30,7 @@ from django_taskstore.runner.identity import Identity
 from django_taskstore.runner.locked import Locked, divide
 from django_taskstore.runner.notices import say_left, say_lost
 from django_taskstore.statuses import Ending
+from django_taskstore.watchers import Sought
 
 ALL_QUEUES = "*"
 SWITCHES_SECONDS = 1.0
@@ -55,6 +56,7 @@ class Exchange:
         self.has_more = False
         self.may_have_orphans = False
         self._turn = 0
+        self._asked: list[str] = []
         self._without: set[int] = set()
         self._alone = self._is_wary = False
         self._switches = switchboard.Switches([], frozenset(), {})
@@ -66,7 +68,7 @@ class Exchange:
         Returns:
             The outcomes that are done with, landed or not, and the new claims.
         """
-        queues = self._open_queues() if room > 0 else []
+        self._asked = queues = self._open_queues() if room > 0 else []
         if held_up := self.locked.due():
             # Before the others: what a stop appends to them comes second.
             self.pending = held_up + self.pending
@@ -164,6 +166,13 @@ class Exchange:
         """Whether operators asked this runner to leave every queue it serves."""
         served = self._served()
         return bool(served) and not set(served) - self._switches.left_by(self.started_at)
+
+    @property
+    def sought(self) -> Sought | None:
+        """What the last look would have claimed; None if it claimed, or had no room."""
+        if not (self.found_nothing and self._asked):
+            return None
+        return Sought.among(self._asked, self._without)
 
     def _served(self) -> list[str]:
         names = self.identity.queues

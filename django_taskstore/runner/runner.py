@@ -15,7 +15,6 @@ from django.db import connections
 from django_taskstore.conf import settings
 from django_taskstore.database.limits import LONGEST_ANSWER_SECONDS, Limits
 from django_taskstore.definitions import queue_database
-from django_taskstore.notifier import Watcher, watch
 from django_taskstore.runner.dispatcher import Dispatcher
 from django_taskstore.runner.exchange import ALL_QUEUES
 from django_taskstore.runner.heartbeat import Heartbeat, appear, withdraw
@@ -25,6 +24,7 @@ from django_taskstore.runner.pool import HandlerThreads
 from django_taskstore.runner.warden import Warden
 from django_taskstore.signals import worker_started
 from django_taskstore.validation import validate_queue_name
+from django_taskstore.watchers import Watcher, watch
 
 #: A helper thread that the database holds up longer than this is left behind.
 HELPERS_SECONDS = 1.0
