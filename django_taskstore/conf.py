@@ -39,7 +39,7 @@ class Defaults:
     MISFIRE_GRACE_SECONDS: float = 60.0
     #: Dotted path of a callable(queue_name, task_id, exception), or None.
     ERROR_HANDLER: str | None = None
-    #: Whether PostgreSQL workers are woken by LISTEN and NOTIFY.
+    #: Whether PostgreSQL workers are woken by LISTEN and NOTIFY, and MariaDB looks for idle ones.
     NOTIFY: bool = True
     #: Seconds to keep finished tasks, by status: {"success": 604800}. Empty keeps all.
     RETENTION: Mapping[str, float] | None = None

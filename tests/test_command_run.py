@@ -7,11 +7,13 @@ from datetime import timedelta
 
 import pytest
 from django.core.management import call_command
+from django.db import connection, transaction
 from django.test import override_settings
 
 import django_taskstore
 from django_taskstore import enqueue, enqueue_many
 from django_taskstore.management.banner import banner
+from django_taskstore.management.commands import taskqueue_run
 from django_taskstore.management.commands.taskqueue_run import Command, child_arguments, make_runner
 from django_taskstore.models import Queue, QueuedTask
 from django_taskstore.registry import registry
@@ -161,6 +163,33 @@ def test_one_line_a_task():
     ran = finish(start("taskqueue_run", "--once"))
     (line,) = [line for line in ran.err.splitlines() if "success" in line]
     assert f"success HelloWorldTask id={task.pk} queue=default attempt=1 run=" in line
+
+
+@pytest.fixture
+def while_it_works(monkeypatch):
+    """Replace the work; return what it saw of the main thread's connection."""
+    seen = []
+
+    class Looks:
+        def run(self, *, until_empty):
+            seen.append((until_empty, connection.connection is not None))
+            return 0
+
+    monkeypatch.setattr(taskqueue_run, "work", lambda *_: Looks())
+    return seen
+
+
+def test_the_main_thread_keeps_no_session_while_it_waits(while_it_works):
+    call_command("taskqueue_run", once=True, verbosity=1)
+    assert while_it_works == [(True, False)]
+
+
+def test_a_transaction_around_the_command_is_left_open(while_it_works):
+    with transaction.atomic():
+        call_command("taskqueue_run", once=True, verbosity=0)
+        enqueue("Noop")
+    assert while_it_works == [(True, True)]
+    assert QueuedTask.objects.count() == 1
 
 
 def test_it_works_under_call_command():

@@ -11,6 +11,7 @@ import threading
 import time
 from typing import Any
 
+from django.db import connections
 from django.db.backends.signals import connection_created
 
 #: After so long without a task a thread looks whether its connections still answer.
@@ -94,6 +95,13 @@ def tidy(found: dict[Any, int]) -> None:
         if depth == 0 and (leaked or connection.errors_occurred or is_altered(connection)):
             drop(connection)
     _opened.used_at = time.monotonic()
+
+
+def part(using: str) -> None:
+    """Close this thread's connection until it is needed again, unless a transaction is open."""
+    connection: Any = connections[using]
+    if not connection.in_atomic_block:
+        drop(connection)
 
 
 def distrust() -> None:

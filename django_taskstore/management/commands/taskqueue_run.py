@@ -14,6 +14,7 @@ from django.conf import settings as django_settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from django_taskstore.conf import settings
+from django_taskstore.database.hygiene import part
 from django_taskstore.exceptions import InvalidQueueName
 from django_taskstore.management.banner import banner
 from django_taskstore.management.output import show_log
@@ -109,6 +110,8 @@ class Command(BaseCommand):
             )
             self.stdout.write(text)
             self.stdout.flush()
+        # This thread only waits from here on, and a session a process is what servers run out of.
+        part(runner.identity.using)
         if options["processes"] > 1:
             self._end(supervise(options, patience_seconds))
         else:
