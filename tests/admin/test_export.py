@@ -12,7 +12,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from django_taskstore import enqueue, enqueue_many
-from django_taskstore.admin import exporting, reach
+from django_taskstore.admin import exporting, reach, task_search
 from django_taskstore.admin.export_formats import FORMULA, cell
 from django_taskstore.claims import claim_next
 from django_taskstore.models import QueuedTask
@@ -21,6 +21,7 @@ from tests.admin_pages import (
     LIST,
     TASKS,
     client_of,
+    listed,
     task_with_status,
     text_of,
     url,
@@ -126,6 +127,59 @@ def test_the_list_leads_to_its_own_file(client):
     for form, label in (("csv", "Export as CSV"), ("json", "Export as JSON")):
         address = url(f"{TASKS}_export", form) + "?status=failed&amp;q=Tom"
         assert f'<a href="{address}">{label}</a>' in page
+
+
+def test_a_search_that_did_not_look_at_the_whole_list_says_so(client, monkeypatch):
+    monkeypatch.setattr(task_search, "AMONG", 3)
+    beyond = task_with_status("failed", parameters={"name": "Tom"})
+    enqueue_many("Noop", [{}] * 2)
+    found = task_with_status("failed", parameters={"name": "Tom"})
+    said = "The search looked at the newest 10,000 tasks of this list."
+
+    page = client.get(url(LIST) + "?q=Tom").content.decode()
+    assert '<li class="ts-exported" id="ts-exported">of the newest 10,000</li>' in page
+    assert page.count('aria-describedby="ts-exported"') == 2
+    response = client.get(url(f"{TASKS}_export", "csv") + "?q=Tom")
+    name = r'attachment; filename="tasks-newest-10000-\d{8}-\d{6}\.csv"'
+    assert re.fullmatch(name, response["Content-Disposition"])
+    assert text_of(response).splitlines()[-1] == f'"{said}"'
+    lines = as_json(client, "?q=Tom")
+    assert [line.get("id") for line in lines] == [found.pk, None]
+    assert lines[-1] == {"note": said}
+    assert beyond.pk not in listed(client, "?q=Tom")
+
+
+@pytest.mark.parametrize("query", ["", "?status=failed", "?q=Tom&status=failed", "?q=%23{id}"])
+def test_what_looked_at_the_whole_list_says_nothing(client, monkeypatch, query):
+    monkeypatch.setattr(task_search, "AMONG", 3)
+    task = task_with_status("failed", parameters={"name": "Tom"})
+    enqueue_many("Noop", [{}] * 4)
+    query = query.format(id=task.pk)
+
+    assert "ts-exported" not in client.get(url(LIST) + query).content.decode()
+    response = client.get(url(f"{TASKS}_export", "json") + query)
+    assert "newest" not in response["Content-Disposition"]
+    assert "note" not in text_of(response)
+
+
+def test_nothing_is_said_of_files_to_who_may_have_none(monkeypatch):
+    monkeypatch.setattr(task_search, "AMONG", 3)
+    enqueue_many("Noop", [{}] * 4)
+
+    page = client_of(user_with("view_queuedtask")).get(url(LIST) + "?q=Tom").content.decode()
+
+    assert "The search looked at" in page
+    assert "ts-exported" not in page
+
+
+def test_a_search_on_a_page_with_older_tasks_looks_at_those(client, monkeypatch):
+    monkeypatch.setattr(task_search, "AMONG", 3)
+    task = task_with_status("failed", parameters={"name": "Tom"})
+    newer = task_with_status("queued")
+    enqueue_many("Noop", [{}] * 4)
+    query = f"?q=Tom&before={newer.pk}"
+
+    assert ids(client, query) == listed(client, query) == [task.pk]
 
 
 @pytest.mark.parametrize("query", ["", "?status=queued"])
