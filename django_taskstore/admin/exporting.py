@@ -28,6 +28,7 @@ from django_taskstore.admin.redaction import redacted, sensitive_names
 from django_taskstore.admin.task_search import AMONG
 from django_taskstore.claims import rows
 from django_taskstore.models import QueuedTask, TaskAttempt
+from django_taskstore.signals import export_started
 
 #: Tasks of one file.
 MOST_EXPORTED = 10_000
@@ -206,6 +207,9 @@ class ExportPage(BulkVerbAdmin):
         before = int(given) if is_key(given) else None
         meant = self.meant(request.GET.urlencode(), before)
         export, chosen = export_of(meant, before, self.queue_database), FORMATS[form]
+        export_started.send_robust(
+            QueuedTask, user=request.user, form=form, query=request.GET.urlencode()
+        )
         return StreamingHttpResponse(
             export.file(chosen),
             content_type=chosen.content_type,

@@ -17,6 +17,7 @@ from django_taskstore.admin.export_formats import FORMULA, cell
 from django_taskstore.claims import claim_next
 from django_taskstore.models import QueuedTask
 from django_taskstore.outcomes import fail
+from django_taskstore.signals import export_started
 from tests.admin_pages import (
     LIST,
     TASKS,
@@ -256,3 +257,49 @@ def test_it_needs_the_right_to_see_and_to_export():
     assert "Export as" not in page
     both = client_of(user_with("view_queuedtask", "export_queuedtask", name="both"))
     assert len(as_json(both)) == 1
+
+
+@pytest.fixture
+def told():
+    """Collect what receivers of `export_started` get."""
+    found = []
+
+    def receive(**kwargs):
+        found.append(kwargs)
+
+    export_started.connect(receive)
+    yield found
+    export_started.disconnect(receive)
+
+
+def test_that_somebody_takes_tasks_along_is_told(client, told):
+    task_with_status("failed", parameters={"name": "Tom"})
+
+    file_of(client, "csv", "?status=failed&q=Tom")
+    file_of(client, "json")
+
+    facts = [(one["user"].get_username(), one["form"], one["query"]) for one in told]
+    assert facts == [("root", "csv", "status=failed&q=Tom"), ("root", "json", "")]
+    assert {one["sender"] for one in told} == {QueuedTask}
+
+
+def test_what_is_refused_is_not_told(client, told):
+    assert client.get(url(f"{TASKS}_export", "csv") + "?colour=red").status_code == 403
+    assert client.get(url(f"{TASKS}_export", "xml")).status_code == 404
+    other = client_of(user_with("view_queuedtask"))
+    assert other.get(url(f"{TASKS}_export", "csv")).status_code == 403
+    client.get(url(LIST))
+
+    assert told == []
+
+
+def test_a_receiver_that_raises_keeps_nobody_from_a_file(client):
+    def receive(**kwargs):
+        raise ValueError("no room for another line")
+
+    task = task_with_status()
+    export_started.connect(receive)
+    try:
+        assert ids(client) == [task.pk]
+    finally:
+        export_started.disconnect(receive)
