@@ -15,6 +15,12 @@ from django.conf import settings as django_settings
 
 from django_taskstore.exceptions import InvalidSetting
 
+#: The columns that the admin's list of tasks can have.
+ADMIN_COLUMNS = (
+    "id", "task", "alias", "queue_name", "outcome", "priority", "tries", "created", "due",
+    "started", "completed", "waited", "run_time", "worker_name", "schedule_name",
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Defaults:
@@ -59,6 +65,10 @@ class Defaults:
     REVISION: str | None = None
     #: Dotted paths of callables(task, request), each for a panel of one's own on a task's page.
     ADMIN_DETAIL_PANELS: Sequence[str] = ()
+    #: The columns of the admin's list of tasks, in their order; the first leads to the task.
+    ADMIN_LIST_DISPLAY: Sequence[str] = (
+        "id", "task", "queue_name", "outcome", "created", "waited", "run_time",
+    )  # fmt: skip
     #: True makes every page of the admin read-only.
     ADMIN_READ_ONLY: bool = False
 
@@ -158,6 +168,29 @@ def panels_problems(value: Any) -> Iterator[str]:
         yield f"TASKSTORE['ADMIN_DETAIL_PANELS'] is {value!r}, expected a list of dotted paths."
 
 
+def columns_problems(value: Any) -> Iterator[str]:
+    """Yield what is wrong with the ADMIN_LIST_DISPLAY."""
+    known = ", ".join(ADMIN_COLUMNS)
+    if not isinstance(value, (list, tuple)) or not value:
+        yield (
+            f"TASKSTORE['ADMIN_LIST_DISPLAY'] is {value!r}, expected a list of one or more of the "
+            f"columns {known}."
+        )
+        return
+    for name in value:
+        if name not in ADMIN_COLUMNS:
+            yield (
+                f"TASKSTORE['ADMIN_LIST_DISPLAY'] has an unknown column {name!r}; known columns: "
+                f"{known}."
+            )
+    for name in ADMIN_COLUMNS:
+        if value.count(name) > 1:
+            yield (
+                f"TASKSTORE['ADMIN_LIST_DISPLAY'] names {name!r} {value.count(name)} times, "
+                "expected each column once."
+            )
+
+
 def token_problems(value: Any) -> Iterator[str]:
     """Yield what is wrong with the METRICS_TOKEN; the value is a secret, so nothing shows it."""
     if value is None or (isinstance(value, str) and len(value) >= SHORTEST_TOKEN):
@@ -187,6 +220,7 @@ def retention_problems(value: Any) -> Iterator[str]:
 
 SPECIAL: dict[str, Callable[[Any], Iterator[str]]] = {
     "ADMIN_DETAIL_PANELS": panels_problems,
+    "ADMIN_LIST_DISPLAY": columns_problems,
     "ERROR_HANDLER": error_handler_problems,
     "METRICS_TOKEN": token_problems,
     "RETENTION": retention_problems,

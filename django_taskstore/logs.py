@@ -1,7 +1,8 @@
-"""What people read of a running worker: one line a task, from the signals.
+"""What people read of a running worker: one line a task, from the signals; and of exports.
 
-Owns the logger ``django_taskstore.worker`` and the setting ERROR_HANDLER. Every record
-carries ``event``, ``task_id``, ``alias``, ``queue`` and ``attempt`` as extras.
+Owns the lines of the logger ``django_taskstore.worker`` about tasks and the setting
+ERROR_HANDLER. Every record carries ``event``, ``task_id``, ``alias``, ``queue`` and ``attempt``
+as extras. Who exports tasks is said by ``django_taskstore.admin``.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ import logging
 from typing import Any
 
 from django.dispatch import receiver
+from django.http import QueryDict
 from django.utils.module_loading import import_string
 
 from django_taskstore import signals
 from django_taskstore.conf import settings
 
 logger = logging.getLogger("django_taskstore.worker")
+admin_logger = logging.getLogger("django_taskstore.admin")
 
 LINE = "%s %s id=%s queue=%s attempt=%s%s"
 
@@ -125,6 +128,30 @@ def schedule_failed(**kwargs: Any) -> None:
     facts = {"event": "schedule_failed", "schedule_id": schedule_id, "schedule": name}
     why = because(kwargs["exception"])
     logger.error("schedule_failed %s id=%s%s", name, schedule_id, why, extra=facts)
+
+
+@receiver(signals.export_started, dispatch_uid="django_taskstore.logs.export_started")
+def export_started(**kwargs: Any) -> None:
+    """Log who takes which tasks along as a file."""
+    user, form, filters = kwargs["user"], kwargs["form"], without_search(kwargs["query"])
+    name = printable(user.get_username())
+    facts = {
+        "event": "export_started",
+        "user": name,
+        "user_id": str(user.pk),
+        "form": form,
+        "filters": filters,
+    }
+    words = (form, name, user.pk, filters or "none")
+    admin_logger.info("export_started %s user=%s id=%s filters=%s", *words, extra=facts)
+
+
+def without_search(query: str) -> str:
+    """Return a list's address without what was searched for, which may be a person's name."""
+    filters = QueryDict(query, mutable=True)
+    if "q" in filters:
+        filters["q"] = "***"
+    return filters.urlencode(safe="*")
 
 
 @receiver(

@@ -27,5 +27,8 @@ task_released = Signal()
 task_rescued = Signal()
 #: A schedule could not do what was due; gets ``schedule_id``, ``name`` and ``exception``.
 schedule_failed = Signal()
+#: Somebody takes tasks along as a file; sent in the web process with ``user``, ``form``, such as
+#: "csv", and ``query``, the filters and the search as the list's address has them.
+export_started = Signal()
 #: A bulk operation was done or stopped; gets ``operation``.
 bulk_operation_ended = Signal()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.test import override_settings
 
-from django_taskstore.conf import DEFAULTS, problems, settings
+from django_taskstore.conf import ADMIN_COLUMNS, DEFAULTS, problems, settings
 from django_taskstore.exceptions import InvalidSetting
 
 
@@ -62,6 +62,15 @@ def test_a_number_out_of_range_is_a_problem(key, value):
         ({"METRICS_TOKEN": 10**20}, "16 characters or more"),
         ({"ADMIN_DETAIL_PANELS": "shop.panels.link"}, "expected a list of dotted paths"),
         ({"ADMIN_DETAIL_PANELS": [print]}, "expected a list of dotted paths"),
+        (
+            {"ADMIN_LIST_DISPLAY": "id"},
+            "is 'id', expected a list of one or more of the columns",
+        ),
+        ({"ADMIN_LIST_DISPLAY": None}, "is None, expected a list"),
+        ({"ADMIN_LIST_DISPLAY": []}, "is [], expected a list of one or more of the columns"),
+        ({"ADMIN_LIST_DISPLAY": ["id", "hue"]}, "unknown column 'hue'; known columns: id, task,"),
+        ({"ADMIN_LIST_DISPLAY": ["id", ["task"]]}, "unknown column ['task']; known columns: id,"),
+        ({"ADMIN_LIST_DISPLAY": ["id", "due", "id"]}, "names 'id' 2 times, expected each column"),
         ({"REVISION": 5}, "expected a text of at most 100 characters"),
         ({"REVISION": "x" * 101}, "expected a text of at most 100 characters"),
         ({"RETENTION": 5}, "expected a dict of status to seconds"),
@@ -76,6 +85,12 @@ def test_each_wrong_value_says_what_was_expected(given, words):
         found = list(problems())
     assert len(found) == 1, found
     assert words in found[0]
+
+
+@pytest.mark.parametrize("columns", [["id"], ADMIN_COLUMNS, ADMIN_COLUMNS[::-1]])
+def test_any_choice_of_known_columns_is_valid(columns):
+    with override_settings(TASKSTORE={"ADMIN_LIST_DISPLAY": columns}):
+        assert list(problems()) == []
 
 
 def test_zero_is_a_valid_shutdown_timeout():

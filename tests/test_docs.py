@@ -18,7 +18,7 @@ from django.dispatch import Signal
 
 import django_taskstore
 from django_taskstore import exceptions, models, signals, transitions
-from django_taskstore.conf import Defaults
+from django_taskstore.conf import ADMIN_COLUMNS, Defaults
 from django_taskstore.handlers import TaskHandler
 from tests.helpers import ROOT
 
@@ -63,6 +63,10 @@ def test_the_settings_table_has_each_key_and_its_default():
     table = {row[0]: row[1] for row in rows(page("reference/settings.md"))[1:]}
     expected = {f"`{field.name}`": f"`{field.default!r}`" for field in fields(Defaults)}
     assert table == expected
+
+
+def test_the_columns_table_has_each_column():
+    assert first_names(section(page("reference/admin.md"), "The columns")) == list(ADMIN_COLUMNS)
 
 
 def test_the_checks_table_has_each_id():

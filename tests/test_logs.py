@@ -1,4 +1,4 @@
-"""What people read of a running worker: one line a task, with facts for machines."""
+"""What people read of a running worker and of exports, with facts for machines."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 
 from django_taskstore import TaskQueueRunner, enqueue, signals
 from django_taskstore.logs import because, follow
+from tests.admin_pages import TASKS, client_of, superuser, text_of, url, user_with
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -92,3 +93,41 @@ def test_lines_that_nobody_wants_cost_no_receiver(caplog, level, heard):
         )
     follow()
     assert listening == heard
+
+
+@pytest.mark.parametrize(
+    ("query", "filters"),
+    [
+        ("", "none"),
+        ("?status=failed&queue=emails", "status=failed&queue=emails"),
+        ("?status=failed&q=args:Tom+Jones", "status=failed&q=***"),
+        ("?q=&q=Tom&before=9", "q=***&before=9"),
+        ("?queue=a%0Ab+user%3Droot%1B", "queue=a%0Ab%20user%3Droot%1B"),
+    ],
+)
+def test_an_export_is_one_line_without_what_was_searched_for(caplog, query, filters):
+    user = superuser()
+    enqueue("Invite", {"email": "Tom@example.com"})
+    address = url(f"{TASKS}_export", "csv") + query
+
+    with caplog.at_level(logging.INFO, logger="django_taskstore"):
+        response = client_of(user).get(address)
+        assert response.status_code == 200
+        text_of(response)
+
+    (record,) = (one for one in caplog.records if one.name == "django_taskstore.admin")
+    line = f"export_started csv user=root id={user.pk} filters={filters}"
+    assert (record.levelname, record.getMessage()) == ("INFO", line)
+    assert (record.event, record.user, record.user_id) == ("export_started", "root", str(user.pk))
+    assert (record.form, record.filters or "none") == ("csv", filters)
+
+
+def test_a_users_name_breaks_no_line(caplog):
+    user = user_with(name="ann\n\x1b[31m")
+
+    with caplog.at_level(logging.INFO, logger="django_taskstore.admin"):
+        signals.export_started.send(None, user=user, form="json", query="")
+
+    (record,) = caplog.records
+    text = record.getMessage()
+    assert text == f"export_started json user=ann\ufffd\ufffd[31m id={user.pk} filters=none"

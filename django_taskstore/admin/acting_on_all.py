@@ -5,6 +5,7 @@ Owns `BulkVerbAdmin`. The request writes down what is meant and returns; `bulk` 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import messages
@@ -32,6 +33,19 @@ from django_taskstore.statistics import AtLeast, live_workers_of
 
 #: What an address may hold beside filters without changing which rows are meant.
 HARMLESS = {"q", "p", "o", "all", "before", "e"}
+
+
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """What a list's address means.
+
+    Attributes:
+        selection: which rows.
+        searched_all: whether its search, where it has one, looked at the whole list.
+    """
+
+    selection: Selection
+    searched_all: bool = True
 
 
 class BulkVerbAdmin(VerbAdmin):
@@ -66,7 +80,7 @@ class BulkVerbAdmin(VerbAdmin):
             raise PermissionDenied
         sent = request.POST if request.method == "POST" else request.GET
         list_query = sent.get("list_query", "")
-        selection = self.selection_meant(list_query)
+        selection = self.meant(list_query).selection
         if request.method != "POST":
             form = verb.form_for([None, None], None) if verb.form_for else None
             return self.confirm_all(request, verb, selection, form, None, list_query)
@@ -89,8 +103,12 @@ class BulkVerbAdmin(VerbAdmin):
         options = {} if form is None else form.cleaned_data
         return self.start(request, verb, selection, shown.last_id, options)
 
-    def selection_meant(self, list_query: str) -> Selection:
+    def meant(self, list_query: str, before: int | None = None) -> Meant:
         """Return the rows that a list's address means; what it searched for is looked up now.
+
+        Args:
+            list_query: the address's parameters.
+            before: search below this id only.
 
         Raises:
             PermissionDenied: a filter is not one of ours, so a worker could not apply it.
@@ -104,12 +122,12 @@ class BulkVerbAdmin(VerbAdmin):
         selection, using = selection_of(query), self.queue_database
         term = query.get("q", "")
         if not term:
-            return selection
+            return Meant(selection)
         everything = selection.narrow(rows(using))
-        reach = reach_of(look(using), selection, None, using)
-        found = search(everything, reach.narrow(everything), term, reach).rows
-        keys = found.order_by("-pk").values_list("pk", flat=True)[:MOST_COUNTED]
-        return Selection(deleted=selection.deleted, ids=tuple(keys))
+        reach = reach_of(look(using), selection, before, using)
+        found = search(everything, reach.narrow(everything), term, reach)
+        keys = found.rows.order_by("-pk").values_list("pk", flat=True)[:MOST_COUNTED]
+        return Meant(Selection(deleted=selection.deleted, ids=tuple(keys)), found.is_whole)
 
     def confirm_all(
         self,

@@ -20,14 +20,15 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from django_taskstore.admin.acting_on_all import BulkVerbAdmin
+from django_taskstore.admin.acting_on_all import BulkVerbAdmin, Meant
 from django_taskstore.admin.export_formats import FORMATS, Format, Record
 from django_taskstore.admin.filters import is_key
 from django_taskstore.admin.reach import REACH, look, reach_of
 from django_taskstore.admin.redaction import redacted, sensitive_names
+from django_taskstore.admin.task_search import AMONG
 from django_taskstore.claims import rows
 from django_taskstore.models import QueuedTask, TaskAttempt
-from django_taskstore.selection import Selection
+from django_taskstore.signals import export_started
 
 #: Tasks of one file.
 MOST_EXPORTED = 10_000
@@ -54,6 +55,7 @@ class Export:
         top: the highest id that is looked at.
         bottom: no id at or below it is looked at.
         is_whole: whether nothing is at or below the bottom.
+        searched_all: whether the search that found the ids looked at the whole list.
     """
 
     meant: Any
@@ -61,6 +63,7 @@ class Export:
     top: int
     bottom: int
     is_whole: bool
+    searched_all: bool = True
 
     def pages(self) -> Iterator[list[QueuedTask]]:
         """Yield the tasks by falling ids, at most `MOST_EXPORTED`, one statement a page."""
@@ -79,11 +82,18 @@ class Export:
 
     def note(self, count: int) -> str:
         """Return what a person should know about a file of so many tasks, or ""."""
+        if not self.searched_all:
+            return _("The search looked at the newest 10,000 tasks of this list.")
         if count >= MOST_EXPORTED:
             return _("These are the newest 10,000 tasks that match. Older ones are left out.")
         if not self.is_whole:
             return _("Only tasks after #%(id)s were looked at.") % {"id": self.bottom}
         return ""
+
+    def name(self, form: Format) -> str:
+        """Return the name of a file that is made now."""
+        searched = "" if self.searched_all else f"newest-{AMONG}-"
+        return f"tasks-{searched}{timezone.localtime():%Y%m%d-%H%M%S}.{form.suffix}"
 
     def file(self, form: Format) -> Iterator[bytes]:
         """Yield the file, a page at a time."""
@@ -96,15 +106,15 @@ class Export:
             yield encoded(form.note(note))
 
 
-def export_of(selection: Selection, before: int | None, using: str) -> Export:
+def export_of(meant: Meant, before: int | None, using: str) -> Export:
     """Return the newest tasks that are meant.
 
     Args:
-        selection: which tasks.
+        meant: which tasks.
         before: look at ids below this one only, as a page that leads on to older tasks does.
         using: the database's alias.
     """
-    landscape = look(using)
+    landscape, selection = look(using), meant.selection
     reach = reach_of(landscape, selection, before, using)
     ids = selection.ids if selection.ids is not None or not reach.is_whole else reach.ids
     bottom = max(landscape.eldest - 1, reach.top - MOST_LOOKED)
@@ -117,6 +127,7 @@ def export_of(selection: Selection, before: int | None, using: str) -> Export:
         reach.top,
         bottom,
         is_whole=ids is not None or bottom < landscape.eldest,
+        searched_all=meant.searched_all,
     )
 
 
@@ -192,16 +203,15 @@ class ExportPage(BulkVerbAdmin):
             raise PermissionDenied
         if form not in FORMATS:
             raise Http404
-        before = request.GET.get("before", "")
-        export = export_of(
-            self.selection_meant(request.GET.urlencode()),
-            int(before) if is_key(before) else None,
-            self.queue_database,
+        given = request.GET.get("before", "")
+        before = int(given) if is_key(given) else None
+        meant = self.meant(request.GET.urlencode(), before)
+        export, chosen = export_of(meant, before, self.queue_database), FORMATS[form]
+        export_started.send_robust(
+            QueuedTask, user=request.user, form=form, query=request.GET.urlencode()
         )
-        chosen = FORMATS[form]
-        name = f"tasks-{timezone.localtime():%Y%m%d-%H%M%S}.{chosen.suffix}"
         return StreamingHttpResponse(
             export.file(chosen),
             content_type=chosen.content_type,
-            headers={"Content-Disposition": f'attachment; filename="{name}"'},
+            headers={"Content-Disposition": f'attachment; filename="{export.name(chosen)}"'},
         )

@@ -29,8 +29,12 @@ from django_taskstore.admin.task_list import TaskChangeList
 from django_taskstore.admin.task_pages import TaskPages
 from django_taskstore.admin.task_verbs import TASK_VERBS
 from django_taskstore.admin.verbs import Tally, Verb
+from django_taskstore.conf import settings
 from django_taskstore.database.transactions import writing
 from django_taskstore.models import QueuedTask
+
+#: Columns that lead to their task wherever they stand.
+LEADING = ("id", "task")
 
 
 @admin.register(QueuedTask)
@@ -42,8 +46,6 @@ class QueuedTaskAdmin(TaskColumns, TaskPages, EnqueuePage, ExportPage):
     verbs = TASK_VERBS
     actions = [verb.as_action() for verb in TASK_VERBS]
     acting_related = ("definition",)
-    list_display = ["id", "task", "queue_name", "outcome", "created", "waited", "run_time"]
-    list_display_links = ["id", "task"]
     list_select_related = ["definition"]
     list_filter = list(TASK_FILTERS)
     ordering = ["-id"]
@@ -83,6 +85,14 @@ class QueuedTaskAdmin(TaskColumns, TaskPages, EnqueuePage, ExportPage):
         "claim_seq",
         "metadata_shown",
     ]
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        """Return the columns of the list that the settings name."""
+        return list(settings.ADMIN_LIST_DISPLAY)
+
+    def get_list_display_links(self, request: HttpRequest, list_display: Any) -> list[Any]:
+        """Return the columns that lead to the task: the first, and its id and title anywhere."""
+        return [*list_display[:1], *(one for one in list_display[1:] if one in LEADING)]
 
     def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:
         """Return the list that looks no further than it must."""

@@ -58,6 +58,10 @@ class TaskColumns(StoreAdmin):
     run_after_exact = exact("run_after", gettext_lazy("run after"))
     lease_exact = exact("lease_expires_at", gettext_lazy("lease expires at"))
     cancel_exact = exact("cancel_requested_at", gettext_lazy("cancel requested at"))
+    created = exact("created_at", gettext_lazy("created"))
+    due = exact("run_after", gettext_lazy("run after"))
+    started = exact("started_at", gettext_lazy("started"))
+    completed = exact("completed_at", gettext_lazy("completed"))
 
     @admin.display(description=gettext_lazy("task"))
     def task(self, task: QueuedTask) -> Any:
@@ -92,10 +96,27 @@ class TaskColumns(StoreAdmin):
         """Return the attempts made, out of those allowed."""
         return f"{task.attempts}/{task.max_attempts}"
 
-    @admin.display(description=gettext_lazy("created"))
-    def created(self, task: QueuedTask) -> Any:
-        """Return when the task was created."""
-        return moment(task.created_at)
+    @admin.display(description=gettext_lazy("alias"))
+    def alias(self, task: QueuedTask) -> str:
+        """Return the alias of the definition."""
+        return str(task.definition.alias)
+
+    @admin.display(description=gettext_lazy("worker"))
+    def worker_name(self, task: QueuedTask) -> str:
+        """Return the name of the worker that claimed the task last, its id where its row is gone.
+
+        The list has read the name with the row.
+        """
+        if task.claimed_by is None:
+            return NOTHING
+        return getattr(task, "read_worker_name", None) or str(task.claimed_by)
+
+    @admin.display(description=gettext_lazy("schedule"))
+    def schedule_name(self, task: QueuedTask) -> str:
+        """Return the name of the schedule that enqueued the task, which the list has read."""
+        if task.schedule_id is None:
+            return NOTHING
+        return getattr(task, "read_schedule_name", None) or _("a schedule that is gone")
 
     @admin.display(description=gettext_lazy("last error"))
     def last_error(self, task: QueuedTask) -> Any:

@@ -6,10 +6,12 @@ allows, and says what it did not look at.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, F, QuerySet
+from django.db.models import CharField, Count, F, OuterRef, QuerySet, Subquery, Value
+from django.db.models.functions import Cast, Concat
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
@@ -21,7 +23,7 @@ from django_taskstore.admin.rendering import GLYPHS
 from django_taskstore.admin.selecting import selection_of
 from django_taskstore.admin.task_search import search
 from django_taskstore.claims import rows
-from django_taskstore.models import TaskAttempt
+from django_taskstore.models import Schedule, TaskAttempt, Worker
 from django_taskstore.selection import Selection
 from django_taskstore.statistics import Tally
 from django_taskstore.statuses import Status
@@ -38,6 +40,12 @@ HEAVY = (
     "definition__description",
     "definition__memo",
 )
+WORKER_NAME: Any = Concat("host", Value(":"), Cast("pid", CharField()), output_field=CharField())
+#: What these columns show beside the row is read with it: they cost no statement.
+READ_ALONG = {
+    "worker_name": (Worker, "claimed_by", WORKER_NAME),
+    "schedule_name": (Schedule, "schedule_id", F("name")),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,18 +92,14 @@ class TaskChangeList(StoreChangeList):
         if term:
             found = search(everything, listed, term, self.reach)
             listed, self.searched_all = found.rows, found.is_whole
-        return listed
+        along: QuerySet[Any] = listed.annotate(**read_along(self.list_display))
+        return along
 
     def get_results(self, request: HttpRequest) -> None:
         """Read the page, and what the last attempt of each of its tasks said."""
         super().get_results(request)
-        page = {task.pk: task for task in self.result_list}
-        tried = [key for key, task in page.items() if task.status in SAY_WHY]
-        last = TaskAttempt.objects.using(rows_database(self)).filter(
-            queued_task__in=tried, claim_seq=F("queued_task__claim_seq")
-        )
-        for attempt in last.defer("traceback") if tried else ():
-            page[attempt.queued_task_id].last_attempt = attempt
+        if "outcome" in self.list_display:
+            self._read_last_attempts()
 
     @property
     def older_url(self) -> str:
@@ -159,6 +163,15 @@ class TaskChangeList(StoreChangeList):
             )
         return tabs
 
+    def _read_last_attempts(self) -> None:
+        page = {task.pk: task for task in self.result_list}
+        tried = [key for key, task in page.items() if task.status in SAY_WHY]
+        last = TaskAttempt.objects.using(rows_database(self)).filter(
+            queued_task__in=tried, claim_seq=F("queued_task__claim_seq")
+        )
+        for attempt in last.defer("traceback") if tried else ():
+            page[attempt.queued_task_id].last_attempt = attempt
+
     def _reach_of(self, selection: Selection) -> Reach:
         return reach_of(self.landscape, selection, None, rows_database(self))
 
@@ -176,6 +189,15 @@ class TaskChangeList(StoreChangeList):
         numbers = newest.order_by().values_list("status").annotate(Count("pk"))
         counts = {status: Tally(n, self.landscape.fits) for status, n in numbers}
         return {**counts, **self.landscape.found} if others == Selection() else counts
+
+
+def read_along(columns: Iterable[Any]) -> dict[str, Subquery]:
+    """Return what is read with each row for some of the columns, by the column's name."""
+    wanted = {name: READ_ALONG[name] for name in columns if name in READ_ALONG}
+    return {
+        f"read_{name}": Subquery(model._default_manager.filter(pk=OuterRef(key)).values_list(shown))
+        for name, (model, key, shown) in wanted.items()
+    }
 
 
 def rows_database(changelist: TaskChangeList) -> str:

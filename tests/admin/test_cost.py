@@ -18,10 +18,12 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.contrib.contenttypes.models import ContentType
 from django.core.cache import cache
+from django.test import override_settings
 from django.utils import timezone
 
 from django_taskstore import bulk
 from django_taskstore.admin import exporting, reach, task_search
+from django_taskstore.conf import ADMIN_COLUMNS
 from django_taskstore.models import (
     BulkOperation,
     Queue,
@@ -36,6 +38,7 @@ from tests.admin_pages import (
     BULK,
     DASHBOARD,
     DEFINITIONS,
+    LIST,
     QUEUES,
     SCHEDULES,
     TASKS,
@@ -212,6 +215,31 @@ def test_no_page_reads_the_whole_table(bounds):
     assert whole == {}
     assert far == {}
     assert slow == {}
+
+
+@pytest.mark.parametrize("columns", [ADMIN_COLUMNS, ["worker_name", "schedule_name"]])
+def test_no_choice_of_columns_costs_more(bounds, columns):
+    many_tasks(ROWS)
+    pages = {name: one for name, one in addresses().items() if one.split("?")[0] == url(LIST)}
+    assert len(pages) > 20
+    client = client_of(get_user_model().objects.get())
+    client.get(url("index"))
+    many, whole, far = {}, {}, {}
+
+    with override_settings(TASKSTORE={"ADMIN_LIST_DISPLAY": columns}):
+        for name, address in pages.items():
+            statements, _ = statements_of(client, address)
+            found = [one for one in statements if is_of_tasks(one[0])]
+            if len(statements) > MOST_STATEMENTS:
+                many[name] = [sql for sql, _ in statements]
+            if bad := [sql for sql, params in found if reads_all(sql, params)]:
+                whole[name] = bad
+            if (rows := max(cost_of(*one).rows for one in found)) > 4 * bounds:
+                far[name] = rows
+
+    assert many == {}
+    assert whole == {}
+    assert far == {}
 
 
 def test_failures_are_grouped_among_the_newest_records_only(bounds):

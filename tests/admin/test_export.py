@@ -12,15 +12,17 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from django_taskstore import enqueue, enqueue_many
-from django_taskstore.admin import exporting, reach
+from django_taskstore.admin import exporting, reach, task_search
 from django_taskstore.admin.export_formats import FORMULA, cell
 from django_taskstore.claims import claim_next
 from django_taskstore.models import QueuedTask
 from django_taskstore.outcomes import fail
+from django_taskstore.signals import export_started
 from tests.admin_pages import (
     LIST,
     TASKS,
     client_of,
+    listed,
     task_with_status,
     text_of,
     url,
@@ -128,6 +130,59 @@ def test_the_list_leads_to_its_own_file(client):
         assert f'<a href="{address}">{label}</a>' in page
 
 
+def test_a_search_that_did_not_look_at_the_whole_list_says_so(client, monkeypatch):
+    monkeypatch.setattr(task_search, "AMONG", 3)
+    beyond = task_with_status("failed", parameters={"name": "Tom"})
+    enqueue_many("Noop", [{}] * 2)
+    found = task_with_status("failed", parameters={"name": "Tom"})
+    said = "The search looked at the newest 10,000 tasks of this list."
+
+    page = client.get(url(LIST) + "?q=Tom").content.decode()
+    assert '<li class="ts-exported" id="ts-exported">of the newest 10,000</li>' in page
+    assert page.count('aria-describedby="ts-exported"') == 2
+    response = client.get(url(f"{TASKS}_export", "csv") + "?q=Tom")
+    name = r'attachment; filename="tasks-newest-10000-\d{8}-\d{6}\.csv"'
+    assert re.fullmatch(name, response["Content-Disposition"])
+    assert text_of(response).splitlines()[-1] == f'"{said}"'
+    lines = as_json(client, "?q=Tom")
+    assert [line.get("id") for line in lines] == [found.pk, None]
+    assert lines[-1] == {"note": said}
+    assert beyond.pk not in listed(client, "?q=Tom")
+
+
+@pytest.mark.parametrize("query", ["", "?status=failed", "?q=Tom&status=failed", "?q=%23{id}"])
+def test_what_looked_at_the_whole_list_says_nothing(client, monkeypatch, query):
+    monkeypatch.setattr(task_search, "AMONG", 3)
+    task = task_with_status("failed", parameters={"name": "Tom"})
+    enqueue_many("Noop", [{}] * 4)
+    query = query.format(id=task.pk)
+
+    assert "ts-exported" not in client.get(url(LIST) + query).content.decode()
+    response = client.get(url(f"{TASKS}_export", "json") + query)
+    assert "newest" not in response["Content-Disposition"]
+    assert "note" not in text_of(response)
+
+
+def test_nothing_is_said_of_files_to_who_may_have_none(monkeypatch):
+    monkeypatch.setattr(task_search, "AMONG", 3)
+    enqueue_many("Noop", [{}] * 4)
+
+    page = client_of(user_with("view_queuedtask")).get(url(LIST) + "?q=Tom").content.decode()
+
+    assert "The search looked at" in page
+    assert "ts-exported" not in page
+
+
+def test_a_search_on_a_page_with_older_tasks_looks_at_those(client, monkeypatch):
+    monkeypatch.setattr(task_search, "AMONG", 3)
+    task = task_with_status("failed", parameters={"name": "Tom"})
+    newer = task_with_status("queued")
+    enqueue_many("Noop", [{}] * 4)
+    query = f"?q=Tom&before={newer.pk}"
+
+    assert ids(client, query) == listed(client, query) == [task.pk]
+
+
 @pytest.mark.parametrize("query", ["", "?status=queued"])
 def test_many_are_read_page_after_page(client, monkeypatch, query):
     monkeypatch.setattr(exporting, "PAGE", 10)
@@ -202,3 +257,49 @@ def test_it_needs_the_right_to_see_and_to_export():
     assert "Export as" not in page
     both = client_of(user_with("view_queuedtask", "export_queuedtask", name="both"))
     assert len(as_json(both)) == 1
+
+
+@pytest.fixture
+def told():
+    """Collect what receivers of `export_started` get."""
+    found = []
+
+    def receive(**kwargs):
+        found.append(kwargs)
+
+    export_started.connect(receive)
+    yield found
+    export_started.disconnect(receive)
+
+
+def test_that_somebody_takes_tasks_along_is_told(client, told):
+    task_with_status("failed", parameters={"name": "Tom"})
+
+    file_of(client, "csv", "?status=failed&q=Tom")
+    file_of(client, "json")
+
+    facts = [(one["user"].get_username(), one["form"], one["query"]) for one in told]
+    assert facts == [("root", "csv", "status=failed&q=Tom"), ("root", "json", "")]
+    assert {one["sender"] for one in told} == {QueuedTask}
+
+
+def test_what_is_refused_is_not_told(client, told):
+    assert client.get(url(f"{TASKS}_export", "csv") + "?colour=red").status_code == 403
+    assert client.get(url(f"{TASKS}_export", "xml")).status_code == 404
+    other = client_of(user_with("view_queuedtask"))
+    assert other.get(url(f"{TASKS}_export", "csv")).status_code == 403
+    client.get(url(LIST))
+
+    assert told == []
+
+
+def test_a_receiver_that_raises_keeps_nobody_from_a_file(client):
+    def receive(**kwargs):
+        raise ValueError("no room for another line")
+
+    task = task_with_status()
+    export_started.connect(receive)
+    try:
+        assert ids(client) == [task.pk]
+    finally:
+        export_started.disconnect(receive)
