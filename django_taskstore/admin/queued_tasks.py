@@ -46,6 +46,7 @@ class QueuedTaskAdmin(TaskColumns, TaskPages, EnqueuePage, ExportPage):
     verbs = TASK_VERBS
     actions = [verb.as_action() for verb in TASK_VERBS]
     acting_related = ("definition",)
+    list_display = ()
     list_select_related = ["definition"]
     list_filter = list(TASK_FILTERS)
     ordering = ["-id"]
@@ -87,12 +88,13 @@ class QueuedTaskAdmin(TaskColumns, TaskPages, EnqueuePage, ExportPage):
     ]
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
-        """Return the columns of the list that the settings name."""
-        return list(settings.ADMIN_LIST_DISPLAY)
+        """Return the columns of the list that the settings name, or a subclass of its own."""
+        return list(self.list_display or settings.ADMIN_LIST_DISPLAY)
 
     def get_list_display_links(self, request: HttpRequest, list_display: Any) -> list[Any]:
         """Return the columns that lead to the task: the first, and its id and title anywhere."""
-        return [*list_display[:1], *(one for one in list_display[1:] if one in LEADING)]
+        leading = [*list_display[:1], *(one for one in list_display[1:] if one in LEADING)]
+        return list(self.list_display_links or leading)
 
     def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:
         """Return the list that looks no further than it must."""

@@ -101,6 +101,10 @@ class TaskChangeList(StoreChangeList):
         if "outcome" in self.list_display:
             self._read_last_attempts()
 
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
+        """Return the newest first, whatever an address asks for: any other order reads all rows."""
+        return ["-pk"]
+
     @property
     def older_url(self) -> str:
         """The address of the page with older tasks, or "" when there are none."""

@@ -20,12 +20,13 @@ from django.db.models.functions import Cast
 from django_taskstore.admin.filters import is_key
 from django_taskstore.admin.reach import Reach
 from django_taskstore.admin.redaction import redacted, sensitive_names
+from django_taskstore.database.expressions import OneOf
 from django_taskstore.models import TaskAttempt, Worker
 
 #: Tasks of the list, newest first, among which texts are looked for.
 AMONG = 10_000
-#: Matches of one kind that are taken.
-MOST_MATCHES = 1_000
+#: Records of attempts, newest first, that are taken where more of them raised such an error.
+MOST_RECORDS = 10_000
 QUALIFIED = re.compile(r"(id|args|error|worker):\s*(.*)", re.DOTALL)
 
 
@@ -59,13 +60,15 @@ def search(everything: QuerySet[Any], listed: QuerySet[Any], text: str, reach: R
     if kind == "id" or not wanted:
         return Found(everything.none())
     newest, is_whole = newest_of(listed) if reach.at_most > AMONG else (listed, True)
-    found = Q(pk__in=())
+    found, keys = Q(pk__in=()), set[int]()
     # PostgreSQL would look up each pair of two lists of keys.
     key = F("pk") + 0 if reach.ids is not None else F("pk")
     if kind in ("", "args"):
-        found |= Q(sought__in=by_parameters(newest, wanted))
+        keys.update(by_parameters(newest, wanted))
     if kind in ("", "error"):
-        found |= Q(sought__in=by_error(newest, wanted))
+        keys.update(by_error(newest, wanted))
+    if keys:
+        found |= Q(OneOf("sought", keys))
     if kind in ("", "worker"):
         found |= Q(claimed_by__in=workers_named(wanted))
     return Found(newest.alias(sought=key).filter(found), is_whole)
@@ -85,10 +88,9 @@ def by_parameters(rows: QuerySet[Any], wanted: str) -> list[int]:
     for spelling in spellings:
         held |= Q(as_text__icontains=spelling)
     found = rows.order_by("-pk").annotate(as_text=Cast("parameters", TextField())).filter(held)
-    columns = found.values_list("pk", "parameters", "definition__alias")
     return [
         key
-        for key, parameters, alias in columns[:MOST_MATCHES]
+        for key, parameters, alias in found.values_list("pk", "parameters", "definition__alias")
         if shows(redacted(parameters, sensitive_names(alias or "")), wanted)
     ]
 
@@ -106,7 +108,7 @@ def by_error(rows: QuerySet[Any], wanted: str) -> list[int]:
     raised = TaskAttempt.objects.using(rows.db).filter(queued_task_id__gte=eldest)
     said = raised.filter(Q(exception_class__icontains=wanted) | Q(message__icontains=wanted))
     keys = said.order_by("-queued_task_id").values_list("queued_task_id", flat=True)
-    return list(dict.fromkeys(keys[:MOST_MATCHES]))
+    return list(dict.fromkeys(keys[:MOST_RECORDS]))
 
 
 def workers_named(wanted: str) -> Any:

@@ -230,6 +230,13 @@ def test_a_text_is_searched_among_the_newest_and_the_page_says_so(client, monkey
     assert listed(client, f"?q={tasks[0].pk}") == [tasks[0].pk]
 
 
+def test_every_match_among_them_is_found(client):
+    enqueue_many("HelloWorldTask", [{"name": "Tom"}] * 1_500)
+    enqueue_many("HelloWorldTask", [{"name": "Ada"}] * 5)
+
+    assert page_of(client, "?q=Tom").result_count == 1_500
+
+
 def test_the_list_costs_the_same_with_200_rows(client):
     enqueue_many("HelloWorldTask", [{"name": "x" * 100}] * 200)
 
