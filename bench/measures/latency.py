@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from functools import partial
 
+from bench.bare import bare_delays
 from bench.contest import Entry, Figures
 from bench.ours import Project
 from bench.rates import QUIET
@@ -17,10 +18,14 @@ TRIES = 100
 
 
 def entries(run: Run) -> Iterator[Entry]:
-    """Yield one worker in default settings on each database."""
+    """Yield one worker in default settings on each database, beside the plain driver."""
+    tries = min(TRIES, max(3, run.tasks // 100))
     for project in run.projects:
-        tries = min(TRIES, max(3, run.tasks // 100))
-        yield Entry(project.store.name, "default settings", partial(latency, project, tries=tries))
+        name, bare = project.store.name, None
+        if name == "postgresql":
+            bare = Entry(name, "bare driver", partial(bare_delays, project.store, tries=tries))
+            yield bare
+        yield Entry(name, "default settings", partial(latency, project, tries=tries), against=bare)
 
 
 def latency(project: Project, *, tries: int) -> Figures:
