@@ -15,7 +15,7 @@ from django_taskstore import enqueue, enqueue_many
 from django_taskstore.management.banner import banner
 from django_taskstore.management.commands import taskqueue_run
 from django_taskstore.management.commands.taskqueue_run import Command, child_arguments, make_runner
-from django_taskstore.models import Queue, QueuedTask
+from django_taskstore.models import Queue, QueuedTask, TaskDefinition
 from django_taskstore.registry import registry
 from django_taskstore.runner import TaskQueueRunner
 from tests.command_line import finish, manage, start
@@ -143,6 +143,13 @@ def test_the_banner_names_tasks_that_nobody_here_can_run():
         registry.add(handler)
     assert "! Tasks wait for handlers that this process does not have: Noop" in text
     assert task.definition.alias == "Noop"
+
+
+def test_it_starts_on_a_store_where_nothing_was_ever_enqueued():
+    """Its definitions are left from other code, and there is no queue yet."""
+    TaskDefinition.objects.create(alias="Gone")
+    ran = run()
+    assert (ran.code, "handlers" in ran.out) == (0, True)
 
 
 def test_json_lines_can_be_read_by_a_collector():

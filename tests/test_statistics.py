@@ -305,6 +305,13 @@ def test_more_due_tasks_than_are_counted_are_at_least_so_many(monkeypatch):
     assert one.oldest_wait_seconds >= 180
 
 
+def test_a_store_without_a_queue_has_no_strangers():
+    """As a worker finds it that is started first of all."""
+    TaskDefinition.objects.create(alias="Gone")
+    assert counts.strangers([], "default") == {}
+    assert snapshot("default").queues == ()
+
+
 def test_hundreds_of_queues_are_counted(monkeypatch):
     """More than SQLite takes as SELECTs of one statement; a name is no part of the text."""
     monkeypatch.setattr(samples, "AT_ONCE", 3)

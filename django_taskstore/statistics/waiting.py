@@ -114,6 +114,8 @@ def aliases(names: Sequence[str], using: str) -> Iterator[tuple[str, str, int]]:
 
     No index leads by definition, so only `STRANGERS_AMONG` of each status are looked at.
     """
+    if not names:
+        return
     samples = [
         Sample(
             waiting(status, using)
