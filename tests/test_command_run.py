@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import threading
 from datetime import timedelta
 
 import pytest
 from django.core.management import call_command
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
+from django.db.backends.signals import connection_created
 from django.test import override_settings
 
 import django_taskstore
@@ -15,6 +17,7 @@ from django_taskstore import enqueue, enqueue_many
 from django_taskstore.management.banner import banner
 from django_taskstore.management.commands import taskqueue_run
 from django_taskstore.management.commands.taskqueue_run import Command, child_arguments, make_runner
+from django_taskstore.management.readiness import ready_database
 from django_taskstore.models import Queue, QueuedTask, TaskDefinition
 from django_taskstore.registry import registry
 from django_taskstore.runner import TaskQueueRunner
@@ -189,6 +192,23 @@ def while_it_works(monkeypatch):
 def test_the_main_thread_keeps_no_session_while_it_waits(while_it_works):
     call_command("taskqueue_run", once=True, verbosity=1)
     assert while_it_works == [(True, False)]
+
+
+def test_the_look_before_the_start_opens_one_session():
+    opened = []
+
+    def keep(**_):
+        opened.append(threading.current_thread().name)
+
+    for fact in ("pg_version", "mysql_server_data", "mysql_server_info", "mysql_is_mariadb"):
+        vars(connections["default"]).pop(fact, None)
+    connection.close()
+    connection_created.connect(keep)
+    try:
+        ready_database()
+    finally:
+        connection_created.disconnect(keep)
+    assert opened == ["MainThread"]
 
 
 def test_a_transaction_around_the_command_is_left_open(while_it_works):

@@ -24,6 +24,8 @@ def ready_database() -> str:
     """
     using = queue_database()
     try:
+        # A question about the server alone opens a session, closes it, and so makes another one.
+        connections[using].ensure_connection()
         problem = too_old(using) or missing_migrations(using)
     except DatabaseError as error:
         problem = silence(using, error)
