@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
 
 from django_taskstore import enqueue, enqueue_many
 from django_taskstore.claims import seeking
@@ -127,19 +127,43 @@ def test_what_is_locked_by_somebody_is_not_looked_for_without_a_pause(heard):
     assert taken >= SHORTEST_SECONDS + 5 * LONGEST_SECONDS
 
 
-def test_a_look_keeps_no_snapshot(looking):
-    """One that is kept makes every claim stop at what was claimed since."""
+@pytest.fixture
+def _long_looks(monkeypatch):
+    """Let one statement look for so long that all of a test happens meanwhile."""
+    monkeypatch.setattr(lookout, "BLOCK", lookout.BLOCK.replace("{answer}", "20"))
+    lookout.block.cache_clear()
+    yield
+    lookout.block.cache_clear()
+
+
+def old_snapshots():
+    """Return the sessions of this database whose transaction is older than a second."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT p.id FROM information_schema.INNODB_TRX t "
+            "JOIN information_schema.PROCESSLIST p ON p.id = t.trx_mysql_thread_id "
+            "WHERE p.db = DATABASE() AND t.trx_started < NOW() - INTERVAL 1 SECOND"
+        )
+        return [one for (one,) in cursor.fetchall()]
+
+
+@pytest.mark.usefixtures("_long_looks")
+def test_a_look_keeps_no_snapshot(looking, heard):
+    """One that is kept makes every claim stop at what was claimed since, and sees nothing new."""
     looking.seek(sought("default"))
-    wait_until(sessions_that_look, what="a look")
-    for _ in range(20):
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT COUNT(*) FROM information_schema.INNODB_TRX t "
-                "JOIN information_schema.PROCESSLIST p ON p.id = t.trx_mysql_thread_id "
-                "WHERE p.db = DATABASE() AND t.trx_started < NOW() - INTERVAL 1 SECOND"
-            )
-            assert cursor.fetchone()[0] == 0
-        time.sleep(LONGEST_SECONDS)
+    (looks,) = wait_until(sessions_that_look, what="a look")
+    other = connections.create_connection("default")
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+            cursor.execute("SELECT COUNT(*) FROM django_taskstore_queuedtask")
+            found = wait_until(old_snapshots, seconds=15, what="a snapshot that is kept")
+    finally:
+        other.close()
+    assert looks not in found
+    assert sessions_that_look() == [looks]
+    enqueue("Noop")
+    wait_until(lambda: heard, seconds=5, what="what was committed while it looked")
 
 
 def test_a_look_walks_the_claim_index_and_reads_no_finished_row():
