@@ -104,6 +104,21 @@ def test_a_claim_on_mariadb_reads_only_what_it_claims():
     assert all(examined(*one) <= 10 for one in found_by(claim))
 
 
+def test_a_claim_on_mariadb_goes_on_within_what_is_due_at_the_same_time():
+    """What was claimed of one enqueue_many is not walked again by each claim of the rest."""
+    if connection.vendor != "mysql":
+        pytest.skip("only a claim on MySQL looks before it locks")
+    enqueue_many("Noop", [{}] * 2_000)
+    first = QueuedTask.objects.order_by("id")[1_500].pk
+    QueuedTask.objects.filter(pk__lt=first).update(status="running")
+    _, (sql, params) = found_by(claim)
+    assert first in params
+    with writing("default"):
+        # As if those before still waited, which their entries in the index seem to do.
+        QueuedTask.objects.update(status="queued")
+        assert examined(sql, params) <= 10
+
+
 def test_a_claim_of_more_than_waits_goes_on_below_by_its_index():
     """On MySQL what is left of a claim is looked for in lower priorities by one more SELECT."""
     fill("success", ROWS)

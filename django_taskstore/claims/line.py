@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import Any
 
-from django.db.models import F, TextField
+from django.db.models import F, Q, TextField
 from django.db.models.functions import Cast
 
 from django_taskstore import transitions
@@ -59,9 +59,9 @@ def lock_first(
     first = head(queue_name, without, using).fetch(limit=1)
     if not first:
         return []
-    priority, run_after = first[0]
+    priority, run_after, pk = first[0]
     since = locking_since(queue_name, without, using)
-    found = since.fetch(limit=limit, priority=priority, run_after=run_after)
+    found = since.fetch(limit=limit, priority=priority, run_after=run_after, id=pk)
     if len(found) < limit:
         below = locking_below(queue_name, without, using)
         found += below.fetch(limit=limit - len(found), priority=priority)
@@ -70,15 +70,21 @@ def lock_first(
 
 @lru_cache(maxsize=1_000)
 def head(queue_name: str, without: frozenset[int], using: str) -> Statement:
-    """Compile the SELECT of the first places of a queue: their priorities and due times."""
-    return queued(queue_name, without, using).order_by(*ORDER).select("priority", "run_after")
+    """Compile the SELECT of the first places of a queue: their parts of `ORDER`."""
+    return queued(queue_name, without, using).order_by(*ORDER).select("priority", "run_after", "id")
 
 
 @lru_cache(maxsize=1_000)
 def locking_since(queue_name: str, without: frozenset[int], using: str) -> Statement:
-    """Compile the SELECT that locks tasks of one priority that are due since a given time."""
-    place: Any = {"priority": Given("priority"), "run_after__gte": Given("run_after")}
-    return raised(next_ones(queue_name, without, using).filter(**place))
+    """Compile the SELECT that locks the tasks of one priority from a given place on.
+
+    The id is part of the place: all tasks of one `enqueue_many` are due at the same time. The
+    two ranges are read one after the other by the index, which the comparison of two rows,
+    (run_after, id) > (…, …), is not (MySQL manual, 10.2.1.22).
+    """
+    priority, run_after, pk = (Given(name) for name in ("priority", "run_after", "id"))
+    here = Q(run_after=run_after, id__gte=pk) | Q(run_after__gt=run_after)
+    return raised(next_ones(queue_name, without, using).filter(here, priority=priority))
 
 
 @lru_cache(maxsize=1_000)
