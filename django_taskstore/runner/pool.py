@@ -22,6 +22,7 @@ from django.db import connections
 from django_taskstore.database.hygiene import note_settings
 from django_taskstore.executor import Execution
 from django_taskstore.runner.event_loop import IDLE_SECONDS, EventLoop, Finished
+from django_taskstore.runner.turns import Turns
 
 #: What waits longer than this for a thread gets another one.
 HURRY_SECONDS = 0.01
@@ -94,7 +95,7 @@ class HandlerThreads:
 
     All threads take from one deque, so that no task waits behind a slow one in a chunk of
     its own. Short tasks are worked off by few threads without any of them going to sleep in
-    between; the sleeping costs more than such a task.
+    between; the sleeping costs more than such a task. How many may work on them, `turns` says.
 
     The threads are daemons: a handler that never returns must not keep the process alive
     once its task was given back.
@@ -118,6 +119,7 @@ class HandlerThreads:
         self._asleep = 0
         self._lock = threading.Lock()
         self._moved_at = time.monotonic()
+        self.turns = Turns(size)
         self._loop = EventLoop(size, finished)
 
     @property
@@ -127,6 +129,7 @@ class HandlerThreads:
 
     def submit(self, executions: Sequence[Execution]) -> None:
         """Run executions as soon as a thread is free; async ones at once."""
+        self.turns.learn(are_short=self._are_short)
         if not self._waiting:
             self._moved_at = time.monotonic()
         for execution in executions:
@@ -139,6 +142,7 @@ class HandlerThreads:
     def hurry(self) -> None:
         """Wake all threads that sleep if nothing has started for a moment."""
         if self.waiting_seconds() >= HURRY_SECONDS:
+            self.turns.allow_all()
             self._call(len(self._waiting))
 
     def take_back(self) -> list[Execution]:
@@ -164,15 +168,30 @@ class HandlerThreads:
 
     def _wanted(self) -> int:
         """Return how many more threads make short work of what waits; for tiny tasks none."""
-        usual_seconds = self.usual_seconds()
-        if usual_seconds is None or usual_seconds >= HURRY_SECONDS:
+        if not self._are_short:
             return len(self._waiting)
-        busy = len(self._threads) - self._asleep
-        return math.ceil(len(self._waiting) * usual_seconds / HURRY_SECONDS) - busy
+        work_seconds = len(self._waiting) * (self.usual_seconds() or 0.0)
+        return math.ceil(work_seconds / HURRY_SECONDS) - self._busy
+
+    @property
+    def _are_short(self) -> bool:
+        """Whether a task usually ends before another thread would be called for the next."""
+        usual_seconds = self.usual_seconds()
+        return usual_seconds is not None and usual_seconds < HURRY_SECONDS
+
+    @property
+    def _busy(self) -> int:
+        """How many threads do not sleep."""
+        return len(self._threads) - self._asleep
+
+    @property
+    def _is_crowded(self) -> bool:
+        """Whether more threads work than may."""
+        return self._busy > self.turns.threads
 
     def _call(self, wanted: int) -> None:
         """Wake sleeping threads, and make new ones where too few sleep."""
-        wanted = min(wanted, len(self._waiting), self.size)
+        wanted = min(wanted, len(self._waiting), self.turns.threads - self._busy)
         missing = min(wanted - self._asleep, self.size - len(self._threads))
         for _ in range(missing):
             self._add_thread()
@@ -197,16 +216,19 @@ class HandlerThreads:
     def _sleep(self) -> bool:
         """Wait to be called; return whether there is work, or the pool ends."""
         with self._lock:
+            # Here, not before: of two that find it crowded by one, the first goes.
+            steps_aside = self._is_crowded
             self._asleep += 1
         try:
             # Submitted while this thread still counted as busy: nobody was called for it.
-            return bool(self._waiting) or self._calls.get() is Call.WORK
+            may_go_on = bool(self._waiting) and not steps_aside
+            return may_go_on or self._calls.get() is Call.WORK
         finally:
             with self._lock:
                 self._asleep -= 1
 
     def _work_off(self) -> None:
-        while self._waiting:
+        while self._waiting and not self._is_crowded:
             try:
                 execution = self._waiting.popleft()
             except IndexError:  # Another thread was faster.
