@@ -17,6 +17,7 @@ from django_taskstore.runner.turns import (
     WINDOW_SECONDS,
     Turns,
 )
+from tests.helpers import wait_until
 
 #: For something that another thread does at once; only a hang lasts so long.
 LONG_SECONDS = 30
@@ -124,14 +125,6 @@ def pool():
     made.stop()
 
 
-def wait_for(is_so):
-    """Wait until something is so."""
-    until = time.monotonic() + LONG_SECONDS
-    while not is_so():
-        assert time.monotonic() < until
-        time.sleep(0.001)
-
-
 def briefly():
     """Wait as a short task does for its database."""
     time.sleep(0.001)
@@ -141,18 +134,18 @@ def test_no_more_threads_work_than_may(pool):
     pool.turns.threads = 2
     for _ in range(5):
         pool.submit([Work(briefly) for _ in range(20)])
-    wait_for(lambda: len(pool.done) == 100)
+    wait_until(lambda: len(pool.done) == 100)
     assert Work.most == 2
 
 
 def test_threads_that_work_step_aside_when_fewer_may(pool):
     together = threading.Barrier(6, timeout=LONG_SECONDS)
     pool.submit([Work(together.wait) for _ in range(5)])
-    wait_for(lambda: Work.running == 5)
+    wait_until(lambda: Work.running == 5)
     pool.turns.threads, Work.most = 2, 0
     pool.submit([Work(briefly) for _ in range(100)])
     together.wait()
-    wait_for(lambda: len(pool.done) == 105)
+    wait_until(lambda: len(pool.done) == 105)
     assert Work.most == 2
 
 
@@ -160,11 +153,11 @@ def test_what_waits_behind_slow_tasks_gets_the_other_threads(pool):
     pool.turns.threads = 2
     gate = threading.Event()
     pool.submit([Work(gate.wait) for _ in range(2)])
-    wait_for(lambda: Work.running == 2)
+    wait_until(lambda: Work.running == 2)
     pool.submit([Work(briefly) for _ in range(20)])
-    wait_for(lambda: pool.waiting_seconds() >= HURRY_SECONDS)
+    wait_until(lambda: pool.waiting_seconds() >= HURRY_SECONDS)
     assert pool.waiting == 20
     pool.hurry()
-    wait_for(lambda: len(pool.done) == 20)
+    wait_until(lambda: len(pool.done) == 20)
     gate.set()
-    wait_for(lambda: len(pool.done) == 22)
+    wait_until(lambda: len(pool.done) == 22)
