@@ -136,6 +136,7 @@ def test_no_more_threads_work_than_may(pool):
         pool.submit([Work(briefly) for _ in range(20)])
     wait_until(lambda: len(pool.done) == 100)
     assert Work.most == 2
+    assert len(pool._threads) == 2  # The others would only have found out that they may not.
 
 
 def test_threads_that_work_step_aside_when_fewer_may(pool):
@@ -147,6 +148,23 @@ def test_threads_that_work_step_aside_when_fewer_may(pool):
     together.wait()
     wait_until(lambda: len(pool.done) == 105)
     assert Work.most == 2
+
+
+def test_threads_that_stepped_aside_sleep(pool):
+    """Work waits all the time, which must not keep those busy that may not take it."""
+    together, gate = threading.Barrier(6, timeout=LONG_SECONDS), threading.Event()
+    pool.submit([Work(together.wait) for _ in range(5)])
+    wait_until(lambda: Work.running == 5)
+    pool.turns.threads = 2
+    pool.submit([Work(gate.wait) for _ in range(9)])
+    together.wait()
+    wait_until(lambda: len(pool.done) == 5 and Work.running == 2)
+    spent = time.process_time()
+    wait_until(lambda: pool.waiting_seconds() >= 0.5)
+    assert time.process_time() - spent < 0.25
+    assert pool.waiting == 7
+    gate.set()
+    wait_until(lambda: len(pool.done) == 14)
 
 
 def test_what_waits_behind_slow_tasks_gets_the_other_threads(pool):
