@@ -19,6 +19,7 @@ from django.db.models.signals import post_save
 from django_taskstore.database.committed import CommittedCache
 from django_taskstore.database.expressions import EACH, OneOf
 from django_taskstore.database.statements import Prepared, Statement
+from django_taskstore.database.transactions import will_write
 from django_taskstore.exceptions import DefinitionCanceled, HandlerNotFound
 from django_taskstore.models import QueuedTask, TaskDefinition
 from django_taskstore.registry import HandlerClass, registry
@@ -57,6 +58,7 @@ def working(alias: str, using: str) -> Definition:
     """
     definition = by_alias.get(using, alias)
     if definition is None:
+        will_write(using)
         definition = read(find_or_make(alias, using))
         by_alias.put(using, alias, definition)
     if not definition.takes_work:

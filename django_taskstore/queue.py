@@ -19,6 +19,7 @@ from django.utils import timezone
 from django_taskstore import notifier, signals, switchboard
 from django_taskstore.conf import settings
 from django_taskstore.database.insertion import insert_alike, insert_one
+from django_taskstore.database.transactions import will_write
 from django_taskstore.definitions import Definition, queue_database, working
 from django_taskstore.models import QueuedTask
 from django_taskstore.models.querysets import QueuedTaskQuerySet
@@ -132,6 +133,7 @@ def requeue(
     Raises:
         As `enqueue`.
     """
+    will_write(queue_database())
     options = Options(
         queue_name=queue_name or task.queue_name,
         priority=task.priority,

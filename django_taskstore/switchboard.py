@@ -15,6 +15,7 @@ from django.db import IntegrityError, transaction
 from django_taskstore.database.clock import moment
 from django_taskstore.database.committed import CommittedCache
 from django_taskstore.database.statements import Prepared, Statement
+from django_taskstore.database.transactions import will_write
 from django_taskstore.models import Queue
 
 known_queues: CommittedCache[str] = CommittedCache(60.0)
@@ -24,6 +25,7 @@ def ensure(name: str, using: str) -> None:
     """Make the queue's row if this process has not seen it."""
     if known_queues.get(using, name):
         return
+    will_write(using)
     if not Queue.objects.using(using).filter(name=name).exists():
         try:
             with transaction.atomic(using=using):

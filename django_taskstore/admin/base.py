@@ -7,6 +7,7 @@ model in particular.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -21,6 +22,7 @@ from django.urls import reverse
 from django.utils.text import capfirst
 
 from django_taskstore.conf import settings
+from django_taskstore.database.transactions import writing
 from django_taskstore.statistics import AtLeast
 
 if TYPE_CHECKING:
@@ -126,6 +128,18 @@ class StoreAdmin(ModelAdmin):
         title = capfirst(str(self.opts.verbose_name_plural))
         context = {"empty_hint": self.empty_hint, "title": title, **(extra_context or {})}
         return super().changelist_view(request, context)
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """Show a row, or save it in a transaction that begins as a writer's."""
+        is_save = request.method == "POST"
+        with writing(self.queue_database) if is_save else nullcontext():
+            return super().changeform_view(request, object_id, form_url, extra_context)
 
     @property
     def queue_database(self) -> str:

@@ -30,7 +30,6 @@ from django_taskstore.admin.task_pages import TaskPages
 from django_taskstore.admin.task_verbs import TASK_VERBS
 from django_taskstore.admin.verbs import Tally, Verb
 from django_taskstore.conf import settings
-from django_taskstore.database.transactions import writing
 from django_taskstore.models import QueuedTask
 
 #: Columns that lead to their task wherever they stand.
@@ -183,8 +182,7 @@ class QueuedTaskAdmin(TaskColumns, TaskPages, EnqueuePage, ExportPage):
         if request.method != "POST":
             return view(request, object_id, form_url, extra_context)
         try:
-            with writing(self.queue_database):
-                return view(request, object_id, form_url, extra_context)
+            return view(request, object_id, form_url, extra_context)
         except (TaskMovedError, PermissionDenied) as error:
             if isinstance(error, PermissionDenied) and not self.has_change_permission(request):
                 raise

@@ -28,7 +28,7 @@ from django_taskstore.conf import settings
 from django_taskstore.database.expressions import EACH, OneOf
 from django_taskstore.database.servers import gives_back_updated, skips_locked
 from django_taskstore.database.statements import Prepared, Statement
-from django_taskstore.database.transactions import repeat_on_conflict, writing
+from django_taskstore.database.transactions import repeat_on_conflict, will_write, writing
 from django_taskstore.models import Queue, QueuedTask
 from django_taskstore.statuses import Status
 
@@ -152,6 +152,7 @@ def claim_next(queue_name: str = "default", *, lease_seconds: float | None = Non
         lease_seconds: how long the claim holds; the setting LEASE_SECONDS by default.
     """
     using = router.db_for_write(QueuedTask)
+    will_write(using)
     if Queue.objects.using(using).filter(name=queue_name, paused_at__isnull=False).exists():
         return None
     seconds = lease_seconds or settings.LEASE_SECONDS

@@ -1,6 +1,6 @@
 """Opening transactions, and running them again when a race was lost.
 
-Owns `writing` and `repeat_on_conflict`. It may not decide what is written.
+Owns `writing`, `will_write` and `repeat_on_conflict`. It may not decide what is written.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ CONFLICT_TRIES = 8
 LONGEST_PAUSE_SECONDS = 0.5
 #: Between two looks whether SQLite's one writer is done.
 LONGEST_LOOK_SECONDS = 0.001
+#: Takes SQLite's write lock and changes nothing. Every AUTOINCREMENT keeps its number in this
+#: table, which statements may change as any other (SQLite, Autoincrement).
+TOUCH_NOTHING = "DELETE FROM sqlite_sequence WHERE 0"
 
 
 @contextmanager
@@ -36,6 +39,7 @@ def writing(using: str) -> Iterator[None]:
         using: the database's alias.
     """
     connection: Any = connections[using]
+    will_write(using)
     if connection.vendor != "sqlite" or connection.in_atomic_block:
         with transaction.atomic(using=using):
             yield
@@ -48,6 +52,33 @@ def writing(using: str) -> Iterator[None]:
             yield
     finally:
         del connection._start_transaction_under_autocommit
+
+
+def will_write(using: str) -> None:
+    """Take SQLite's write lock for the caller's transaction, which reads now and writes later.
+
+    Without ``transaction_mode`` a transaction of the project begins with the lock of a reader.
+    Whoever commits between its first read and its first write makes that write fail at once
+    (SQLITE_BUSY_SNAPSHOT); a first statement that writes waits its turn instead. Outside a
+    transaction, and on other databases, there is nothing to do.
+
+    Args:
+        using: the database's alias.
+
+    Raises:
+        OperationalError: somebody else wrote all the time that the connection waits, or has
+            written since the caller's transaction read something itself.
+    """
+    connection: Any = connections[using]
+    if connection.vendor != "sqlite" or not connection.in_atomic_block:
+        return
+    try:
+        with connection.wrap_database_errors:
+            connection.connection.execute(TOUCH_NOTHING)
+    except OperationalError as error:
+        # A database without tables: the statement that misses one says which.
+        if is_conflict(error):
+            raise
 
 
 def begin_in_turn(connection: Any) -> None:

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from django_taskstore.database.clock import read_now
 from django_taskstore.database.fields import ByteText
 from django_taskstore.database.indexes import PartialIndex
-from django_taskstore.database.transactions import writing
+from django_taskstore.database.transactions import will_write, writing
 from django_taskstore.exceptions import ScheduleEnded
 from django_taskstore.models.definitions import TaskDefinition
 from django_taskstore.models.schedule_querysets import ScheduleQuerySet
@@ -116,6 +116,7 @@ class Schedule(models.Model):
         if self.queue_name:
             validate_queue_name(self.queue_name)
         using = options.get("using") or self.row.db
+        will_write(using)
         is_new = self._state.adding
         if not is_new:
             update_fields = self._unguarded(update_fields)
@@ -233,6 +234,7 @@ class Schedule(models.Model):
         return ScheduleQuerySet(type(self), using=using).filter(pk=self.pk)
 
     def _start(self, *statuses: str) -> bool:
+        will_write(self.row.db)
         self.refresh_from_db()
         over = self.runs_left == 0
         next_run_at = None if over else self.timetable.next(read_now(self.row.db))
