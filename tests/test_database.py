@@ -21,7 +21,7 @@ from django.test.utils import CaptureQueriesContext
 
 from django_taskstore import enqueue
 from django_taskstore.database import hygiene, servers
-from django_taskstore.database.clock import DatabaseNow, after, read_now
+from django_taskstore.database.clock import DatabaseNow, DueNow, after, read_now
 from django_taskstore.database.committed import CommittedCache
 from django_taskstore.database.errors import is_conflict, is_outage
 from django_taskstore.database.expressions import Literal
@@ -54,6 +54,13 @@ def test_the_databases_time_is_stored_as_the_same_instant():
     assert abs(stored.started_at - datetime.now(UTC)) < timedelta(seconds=10)
     gap = stored.lease_expires_at - stored.started_at
     assert abs(gap - timedelta(seconds=90)) < timedelta(milliseconds=10)
+
+
+def test_what_is_due_now_is_due_in_the_same_moment():
+    """SQLite compares texts: 12:00:00.123 sorts before 12:00:00.123000."""
+    enqueue("Noop")
+    moments = QueuedTask.objects.annotate(then=after(timedelta(0)))
+    assert all(moments.filter(then__lte=DueNow()).exists() for _ in range(20))
 
 
 @pytest.mark.parametrize("zone", ["+05:00", "-11:00"])

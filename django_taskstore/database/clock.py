@@ -26,7 +26,13 @@ class DatabaseNow(Now):
 
     Django's `Now` follows the session's time zone on MySQL, five hours off at +05:00, while
     Django stores UTC; ``UTC_TIMESTAMP(6)`` does not (MySQL manual, Date and Time Functions).
+    On SQLite times are texts: one that ends at the millisecond sorts before the same time as
+    Django writes it, with six digits, which would be due a moment late.
     """
+
+    def as_sqlite(self, compiler: Any, connection: Any, **extra_context: Any) -> Any:
+        template = "STRFTIME('%%%%Y-%%%%m-%%%%d %%%%H:%%%%M:%%%%f000', 'NOW')"
+        return self.as_sql(compiler, connection, template=template, **extra_context)
 
     def as_mysql(self, compiler: Any, connection: Any, **extra_context: Any) -> Any:
         return self.as_sql(compiler, connection, template="UTC_TIMESTAMP(6)", **extra_context)
