@@ -7,7 +7,6 @@ at once, and the project's work in that transaction is lost with it.
 
 from __future__ import annotations
 
-import uuid
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 
@@ -15,6 +14,9 @@ import pytest
 from django.db import OperationalError, connection, transaction
 
 from django_taskstore import claim_next, definitions, enqueue, enqueue_many, requeue, succeed
+from django_taskstore.database import transactions
+from django_taskstore.database.errors import is_conflict
+from django_taskstore.database.transactions import writing
 from django_taskstore.models import Queue, QueuedTask, Schedule
 from django_taskstore.queue import move
 from django_taskstore.scheduler.firing import run_now
@@ -23,6 +25,7 @@ from tests.helpers import in_threads
 from tests.schedule_forms import add
 from tests.schedule_forms import edit as change
 from tests.schedules import add_schedule
+from tests.testapp.models import Effect
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -71,12 +74,15 @@ SCHEDULE_CALLS = {
 
 
 def commit_something():
-    """Write in a session of its own, unless SQLite's one writer is at work."""
+    """Write in a session of its own, unless SQLite's one writer is at work.
+
+    The row has no unique name: on InnoDB one may wait for another that a transaction inserts.
+    """
     if connection.vendor == "sqlite":
         with connection.cursor() as cursor:
             cursor.execute("PRAGMA busy_timeout = 0")
     with suppress(OperationalError):
-        Queue.objects.create(name=uuid.uuid4().hex)
+        Effect.objects.create(task_id=0)
 
 
 @contextmanager
@@ -131,3 +137,33 @@ def test_a_form_of_the_admin_stands_what_others_commit_meanwhile(admin_client, i
         else:
             change(admin_client, schedule, description="new")
     assert Schedule.objects.filter(description="new").count() == 1
+
+
+def only_sqlite():
+    if connection.vendor != "sqlite":
+        pytest.skip("only SQLite has one writer")
+
+
+def test_a_transaction_that_finds_somebody_writing_all_the_time_hears_of_a_conflict():
+    only_sqlite()
+
+    def enqueue_at_once():
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA busy_timeout = 50")
+        with pytest.raises(OperationalError) as met, transaction.atomic():
+            enqueue("Noop")
+        return met.value
+
+    forget()
+    with writing("default"):
+        (error,) = in_threads(enqueue_at_once)
+    assert is_conflict(error)
+    assert not QueuedTask.objects.exists()
+
+
+def test_of_a_missing_table_its_own_statement_tells(monkeypatch):
+    only_sqlite()
+    monkeypatch.setattr(transactions, "TOUCH_NOTHING", "DELETE FROM nowhere WHERE 0")
+    with transaction.atomic(), writing("default"):
+        Queue.objects.create(name="made")
+    assert Queue.objects.filter(name="made").exists()
