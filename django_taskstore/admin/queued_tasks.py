@@ -171,18 +171,14 @@ class QueuedTaskAdmin(TaskColumns, TaskPages, EnqueuePage, ExportPage):
         return self.may(request, "purge_queuedtask")
 
     def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
+        self, request: HttpRequest, object_id: str | None = None, *args: Any, **options: Any
     ) -> Any:
         """Show or save a task; one that stopped waiting meanwhile is left alone."""
         view = super().changeform_view
         if request.method != "POST":
-            return view(request, object_id, form_url, extra_context)
+            return view(request, object_id, *args, **options)
         try:
-            return view(request, object_id, form_url, extra_context)
+            return view(request, object_id, *args, **options)
         except (TaskMovedError, PermissionDenied) as error:
             if isinstance(error, PermissionDenied) and not self.has_change_permission(request):
                 raise
